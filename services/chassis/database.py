@@ -1,0 +1,139 @@
+"""One service's own database: engine, transactions, and the rules that hold inside of one.
+
+PostgreSQL for district and town, SQLite for a village and as the embedded default. A writing transaction on SQLite takes
+one lock per file and BEGIN IMMEDIATE, because callers that poll a busy database wait up to 200 ms for nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, Engine, create_engine, event, text
+from sqlalchemy.engine import make_url
+
+from services.chassis import clock, deadlines_of_calls
+from services.chassis.identity import Identity, current
+
+log = logging.getLogger(__name__)
+
+_inside: ContextVar[bool] = ContextVar("zongzhi_inside_transaction", default=False)
+_locks: dict[str, threading.Lock] = {}
+_locks_guard = threading.Lock()
+
+
+class InsideTransaction(RuntimeError):
+    """A programming error: an RPC or a hand-over to a neighbour while a transaction is open would hold its locks."""
+
+
+def forbid_inside_transaction(what: str) -> None:
+    """Raises when this thread has a transaction open. Called before every RPC and every hand-over to a neighbour."""
+    if _inside.get():
+        raise InsideTransaction(f"{what} inside a transaction")
+
+
+class Tx:
+    """An open writing transaction: the connection, the time it began, and who acts."""
+
+    def __init__(self, db: Database, conn: Connection, identity: Identity) -> None:
+        self.db = db
+        self.conn = conn
+        self.identity = identity
+        self.now: datetime = clock.now()
+        self.after: list[Callable[[], None]] = []
+
+    def after_commit(self, deed: Callable[[], None]) -> None:
+        """Runs `deed` when the commit has succeeded, never when it has not. It must not raise and must be quick."""
+        self.after.append(deed)
+
+
+class Database:
+    """One database of one service."""
+
+    def __init__(self, url: str, *, pool_size: int = 20, create: bool = False) -> None:
+        self.url = make_url(url)
+        self.is_sqlite = self.url.get_backend_name() == "sqlite"
+        if self.is_sqlite and create and self.url.database:
+            Path(self.url.database).parent.mkdir(parents=True, exist_ok=True)
+        self.engine = _sqlite(url) if self.is_sqlite else _postgres(url, pool_size)
+        self._lock = _lock_of(self.url.database or "") if self.is_sqlite else None
+        # Told after each commit that wrote to the outbox or the inbox; see `outbox.py` and `inbox.py`.
+        self.committed = threading.Event()
+
+    @contextmanager
+    def transaction(self, identity: Identity | None = None) -> Iterator[Tx]:
+        """A writing transaction. Commits at the end of the block, rolls back on any exception.
+
+        The caller's deadline is looked at once more before the commit: past it, TooLate is raised and nothing is written.
+        """
+        forbid_inside_transaction("a second transaction")
+        if self._lock is not None:
+            self._lock.acquire()
+        token = _inside.set(True)
+        try:
+            with self.engine.connect() as conn, conn.begin():
+                if self.is_sqlite:
+                    conn.exec_driver_sql("BEGIN IMMEDIATE")
+                tx = Tx(self, conn, identity or current())
+                yield tx
+                deadlines_of_calls.check()
+        finally:
+            _inside.reset(token)
+            if self._lock is not None:
+                self._lock.release()
+        for deed in tx.after:
+            deed()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A consistent read; on PostgreSQL and SQLite alike it blocks no writer and waits for none."""
+        with self.engine.connect() as conn:
+            if self.is_sqlite:
+                conn.exec_driver_sql("BEGIN")
+            yield conn
+            conn.rollback()
+
+    def answers(self) -> bool:
+        """Whether the database answers a trivial question now."""
+        try:
+            with self.engine.connect() as conn:
+                conn.execute(text("SELECT 1"))
+                conn.rollback()
+        except Exception as error:
+            log.warning("database does not answer", extra={"fields": {"error": type(error).__name__}})
+            return False
+        return True
+
+    def close(self) -> None:
+        """Closes every connection."""
+        self.engine.dispose()
+
+
+def _lock_of(path: str) -> threading.Lock:
+    with _locks_guard:
+        return _locks.setdefault(str(Path(path).resolve()) if path else f"memory-{len(_locks)}", threading.Lock())
+
+
+def _sqlite(url: str) -> Engine:
+    engine = create_engine(url, connect_args={"timeout": 10, "check_same_thread": False}, pool_size=20, max_overflow=20)
+
+    @event.listens_for(engine, "connect")
+    def prepare(connection: Any, _: Any) -> None:
+        connection.isolation_level = None  # we say BEGIN ourselves
+        for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "busy_timeout=10000",
+                       "cache_size=-2000", "mmap_size=0"):
+            connection.execute(f"PRAGMA {pragma}")
+
+    return engine
+
+
+def _postgres(url: str, pool_size: int) -> Engine:
+    # A statement that runs longer than any caller waits is cut off by the server itself.
+    return create_engine(url, pool_size=pool_size, max_overflow=10, pool_pre_ping=False, pool_recycle=1800,
+                         connect_args={"connect_timeout": 5, "options": "-c statement_timeout=30000 -c timezone=UTC"})

@@ -1,0 +1,134 @@
+"""Settings, read from the environment once, into a frozen object. What is missing is named all together, at start."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+# Ports on loopback where neighbours are looked for when no address is set.
+DEFAULT_PORTS = {"petition": 50051, "mediation": 50052}
+
+
+class SettingsMissing(Exception):
+    """One or more settings are missing or wrong; the message names each and says what to write."""
+
+
+def _setting(env: str, help: str, default: Any = None, parse: Callable[[str], Any] = str, required: bool = False) -> Any:
+    return field(default=default, metadata={"env": env, "help": help, "parse": parse, "required": required})
+
+
+def _tier(text: str) -> str:
+    if len(text) != 12 or not text.isdigit():
+        raise ValueError("a 12-digit division code such as 341702000000")
+    return text
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 0 <= port <= 65535:
+        raise ValueError("a port number from 0 to 65535")
+    return port
+
+
+def _bus(text: str) -> str:
+    if text != "local:" and not text.startswith(("amqp://", "amqps://")):
+        raise ValueError("local: or amqp://user:password@host:port/vhost")
+    return text
+
+
+def _one_of(*names: str) -> Callable[[str], str]:
+    def parse(text: str) -> str:
+        if text not in names:
+            raise ValueError("one of " + ", ".join(names))
+        return text
+
+    return parse
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What an operator can set. Every field names its environment variable and what it means."""
+
+    tier: str = _setting("ZONGZHI_TIER", "division code of this tier, 12 digits", "", _tier, required=True)
+    data_dir: Path = _setting("DATA_DIR", "folder of SQLite files and keys", Path(".run"), Path)
+    database_url: str | None = _setting(
+        "DATABASE_URL", "PostgreSQL server, postgresql+psycopg://user:password@host/postgres; each service uses its own "
+        "database zongzhi_<service> there; unset: SQLite files in DATA_DIR", None)
+    bus_url: str = _setting("BUS_URL", "local: or amqp://…", "local:", _bus)
+    worker: str = _setting("WORKER", "nameko or pika: what consumes from RabbitMQ", "nameko", _one_of("nameko", "pika"))
+    grpc_host: str = _setting("GRPC_HOST", "address that gRPC listens on", "127.0.0.1")
+    grpc_port: int = _setting("GRPC_PORT", "port of gRPC when one service is served; 0: a free one", 0, _port)
+    grpc_threads: int = _setting("GRPC_THREADS", "threads per service", 16, int)
+    grpc_max_concurrent: int = _setting("GRPC_MAX_CONCURRENT", "calls at once before RESOURCE_EXHAUSTED", 64, int)
+    grpc_drain_s: float = _setting("GRPC_DRAIN_S", "seconds that calls in flight get at the end", 4.0, float)
+    gateway_host: str = _setting("GATEWAY_HOST", "address that the gateway listens on", "127.0.0.1")
+    gateway_port: int = _setting("GATEWAY_PORT", "port of the gateway", 8080, _port)
+    petition_address: str = _setting("PETITION_ADDRESS", "host:port of petition", f"127.0.0.1:{DEFAULT_PORTS['petition']}")
+    mediation_address: str = _setting("MEDIATION_ADDRESS", "host:port of mediation", f"127.0.0.1:{DEFAULT_PORTS['mediation']}")
+    token_keys: Path | None = _setting("TOKEN_KEYS", "file of public keys (JWKS); default DATA_DIR/keys/tokens.jwks", None, Path)
+    token_private_key: Path | None = _setting(
+        "TOKEN_PRIVATE_KEY", "gateway only: its Ed25519 key (JWK); default DATA_DIR/keys/token-private.jwk", None, Path)
+    data_key: Path | None = _setting("DATA_KEY", "file of 32 secret bytes (hex); default DATA_DIR/keys/data.key", None, Path)
+    otlp_endpoint: str | None = _setting("OTEL_EXPORTER_OTLP_ENDPOINT", "OTLP/HTTP collector; unset: nothing is exported", None)
+    log_level: str = _setting("LOG_LEVEL", "DEBUG, INFO, WARNING or ERROR", "INFO",
+                              _one_of("DEBUG", "INFO", "WARNING", "ERROR"))
+    sweep_interval_s: float = _setting("SWEEP_INTERVAL_S", "seconds between two looks at the clocks", 5.0, float)
+    outbox_keep_days: int = _setting("OUTBOX_KEEP_DAYS", "days that sent events are kept for a resend", 7, int)
+    holidays: Path | None = _setting("HOLIDAYS", "holiday table of your own (CSV); default the shipped one", None, Path)
+
+    @classmethod
+    def from_env(cls, env: Mapping[str, str] | None = None, **overrides: Any) -> Settings:
+        """Reads the environment. Raises SettingsMissing naming everything that is missing or wrong at once."""
+        env = os.environ if env is None else env
+        values, wrong = dict(overrides), []
+        for f in fields(cls):
+            text = env.get(f.metadata["env"], "")
+            if f.name in values or (not text and not f.metadata["required"]):
+                continue
+            try:
+                values[f.name] = f.metadata["parse"](text)
+            except ValueError as error:
+                wrong.append(f"{f.metadata['env']}({f.metadata['help']}): {error}")
+        if wrong:
+            raise SettingsMissing("请设置以下环境变量。Set these environment variables:\n  " + "\n  ".join(wrong))
+        return cls(**values)
+
+    @classmethod
+    def help(cls) -> str:
+        """One line per environment variable, for `zongzhi settings`."""
+        return "\n".join(f"{f.metadata['env']:30} {f.metadata['help']} [{f.default}]" for f in fields(cls))
+
+    @property
+    def keys_dir(self) -> Path:
+        """Where `zongzhi setup` writes keys."""
+        return self.data_dir / "keys"
+
+    @property
+    def token_keys_file(self) -> Path:
+        """Public keys that tokens are verified with."""
+        return self.token_keys or self.keys_dir / "tokens.jwks"
+
+    @property
+    def token_private_key_file(self) -> Path:
+        """The gateway's signing key. No other service reads it."""
+        return self.token_private_key or self.keys_dir / "token-private.jwk"
+
+    @property
+    def data_key_file(self) -> Path:
+        """The key of public codes, exact look-ups and sealed answers."""
+        return self.data_key or self.keys_dir / "data.key"
+
+    def database_url_of(self, service: str) -> str:
+        """The service's own database: PostgreSQL `zongzhi_<service>`, else a SQLite file."""
+        if self.database_url is None:
+            return f"sqlite:///{self.data_dir / service}.db"
+        base, _, query = self.database_url.partition("?")
+        head, _, _ = base.rpartition("/")
+        return f"{head}/zongzhi_{service}" + (f"?{query}" if query else "")
+
+    def address_of(self, service: str) -> str:
+        """host:port where a neighbour answers gRPC."""
+        return str(getattr(self, f"{service}_address"))
