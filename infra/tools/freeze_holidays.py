@@ -12,7 +12,7 @@ from datetime import date
 from importlib.metadata import version
 from pathlib import Path
 
-from chinese_calendar.constants import Holiday, holidays, workdays  # type: ignore[import-untyped]  # has no stubs
+from chinese_calendar.constants import Holiday, holidays, workdays
 
 SHIPPED = Path(__file__).parents[2] / "services" / "chassis" / "data" / "holidays.csv"
 NAMES = {holiday.value: holiday.chinese for holiday in Holiday}

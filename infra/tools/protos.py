@@ -18,10 +18,21 @@ def generate(descriptor_set: str) -> int:
     sources = sorted(str(p) for p in Path("protos").rglob("*.proto"))
     well_known = Path(protoc.__file__).parent / "_proto"
     return int(
-        protoc.main([
-            "protoc", "-I.", f"-I{include}", f"-I{well_known}", "--python_out=.", "--pyi_out=.", "--grpc_python_out=.",
-            "--include_imports", "--include_source_info", f"--descriptor_set_out={descriptor_set}", *sources,
-        ])
+        protoc.main(
+            [
+                "protoc",
+                "-I.",
+                f"-I{include}",
+                f"-I{well_known}",
+                "--python_out=.",
+                "--pyi_out=.",
+                "--grpc_python_out=.",
+                "--include_imports",
+                "--include_source_info",
+                f"--descriptor_set_out={descriptor_set}",
+                *sources,
+            ]
+        )
     )
 
 

@@ -1,0 +1,1 @@
+"""What zongzhi runs on: servers, images, and the launchers behind `make run` and `make up`."""

@@ -1,0 +1,1 @@
+"""RabbitMQ: its settings, and a broker of one's own in a folder."""
