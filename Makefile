@@ -41,8 +41,8 @@ check: protos ## every linter and contract check, changing nothing
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	$(BIN)/buf lint $(GENERATED)
-	$(BIN)/buf breaking $(GENERATED) --against protos/baseline.binpb --exclude-imports
+	$(BIN)/buf lint $(GENERATED) --config protos/buf.yaml
+	$(BIN)/buf breaking $(GENERATED) --against protos/baseline.binpb --exclude-imports --config protos/buf.yaml
 
 fix: protos ## let the linters mend what they can
 	$(BIN)/ruff check --fix .

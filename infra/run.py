@@ -58,7 +58,8 @@ def run_district(chosen: argparse.Namespace) -> None:
     with only_user(folder) as lock:
         launch.check_port(port)
         addresses = grpc_addresses()
-        env = launch.environment(folder, port, addresses, BUS_URL="local:")
+        # Gateway and services drain one after another, and a person who pressed Ctrl-C waits 5 s at most.
+        env = launch.environment(folder, port, addresses, BUS_URL="local:", DRAIN_S="1")
         launch.prepare(command, env, preparations())
         say("启动 …", "starting")
         children: list[Child] = []

@@ -40,4 +40,8 @@ def check() -> None:
     """Raises TooLate when the caller has gone, so that nothing is written that nobody hears of."""
     left = remaining()
     if left is not None and left <= 0:
-        raise TooLate("DEADLINE_EXCEEDED", "等待时间已过,未作任何更改,请重试。", "The caller's time is up; nothing was written. Try again.")
+        raise TooLate(
+            "DEADLINE_EXCEEDED",
+            "等待时间已过,未作任何更改,请重试。",
+            "The caller's time is up; nothing was written. Try again.",
+        )

@@ -1,9 +1,9 @@
 """The table of listeners: which function of this service acts on which event of which neighbour.
 
-A listener is a plain function `(tx, event, context) -> None`. It knows neither nameko nor pika nor the relay, so RabbitMQ, a
-neighbour in the same process and a test call it alike. Its effects, the inbox row and the cursor are one transaction.
-Raising a Refusal from a listener is a recorded outcome (`refused`); any other exception holds the aggregate and is tried again;
-StaleEpoch holds it for a person.
+A listener is a plain function `(tx, event, delivery) -> None`. It knows neither nameko nor pika nor the relay, so RabbitMQ,
+a neighbour in the same process and a test call it alike. Its effects, the inbox row and the cursor are one transaction.
+Raising a Refusal from a listener is a recorded outcome (`refused`); any other exception holds the aggregate and is tried
+again; StaleEpoch holds it for a person.
 """
 
 from __future__ import annotations
@@ -54,8 +54,10 @@ class Listeners:
     def __init__(self) -> None:
         self._table: dict[str, Subscription] = {}
 
-    def on(self, source: str, event: type[E]) -> Callable[[Callable[[Tx, E, Delivery], None]], Callable[[Tx, E, Delivery], None]]:
-        """Subscribes a function to an event of a neighbour. The decorator is the subscription, the type the contract."""
+    def on(
+        self, source: str, event: type[E]
+    ) -> Callable[[Callable[[Tx, E, Delivery], None]], Callable[[Tx, E, Delivery], None]]:
+        """Subscribes a function to a neighbour's event. The decorator is the subscription, the type the contract."""
 
         def subscribe(act: Callable[[Tx, E, Delivery], None]) -> Callable[[Tx, E, Delivery], None]:
             subscription = Subscription(source, event, act)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable
+from functools import lru_cache
 
 from services.chassis import numbers_in_text
 
@@ -79,7 +80,7 @@ def mask_address(text: str) -> str:
 
 def mask_text(text: str, names: Iterable[str]) -> str:
     """Free text with phones, identity numbers, card numbers and these names masked; names of one character are left."""
-    return _mask_names(numbers_in_text.replace(text, _mask_number), names)
+    return _mask_names(numbers_in_text.replace(text, _mask_number), names) if text else ""
 
 
 def _mask_number(kind: numbers_in_text.Kind, digits: str) -> str:
@@ -90,12 +91,17 @@ def _mask_number(kind: numbers_in_text.Kind, digits: str) -> str:
     return HIDDEN + digits[-4:] if kind is numbers_in_text.Kind.CARD else HIDDEN
 
 
+@lru_cache(maxsize=256)
+def _any_of(names: tuple[str, ...]) -> re.Pattern[str]:
+    return re.compile("|".join(r"\s*".join(map(re.escape, name)) for name in names), re.IGNORECASE)
+
+
 def _mask_names(text: str, names: Iterable[str]) -> str:
     written = {"".join(name.split()) for name in names}
     known = sorted((name for name in written if len(name) > 1 and "*" not in name), key=len, reverse=True)
     if not known:
         return text
-    anyone = re.compile("|".join(r"\s*".join(map(re.escape, name)) for name in known), re.IGNORECASE)
+    anyone = _any_of(tuple(known))
     # A mask may leave another name standing (欧阳锋 → 欧阳*, when 欧阳 is a name too), so until nothing is left.
     while (masked := anyone.sub(lambda found: mask_name(found[0]), text)) != text:
         text = masked

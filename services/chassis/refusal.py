@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 
 class Refusal(Exception):
-    """A no that is meant for the caller. `reason` is for programs, `zh` and `en` are for people; neither holds personal data."""
+    """A no that is meant for the caller. `reason` is for programs, `zh` and `en` for people; none holds personal data."""
 
     default_reason = "REFUSED"
 
@@ -56,9 +56,13 @@ class Violation:
 class Invalid(Refusal):
     """One or more fields are wrong. Nothing was written."""
 
-    def __init__(self, field: str, zh: str, en: str, *more: Violation, reason: str = "FIELD_INVALID", **details: str) -> None:
+    def __init__(
+        self, field: str, zh: str, en: str, *more: Violation, reason: str = "FIELD_INVALID", **details: str
+    ) -> None:
         self.violations = (Violation(field, zh, en), *more)
-        super().__init__(reason, "".join(v.zh for v in self.violations), " ".join(v.en for v in self.violations), **details)
+        super().__init__(
+            reason, "".join(v.zh for v in self.violations), " ".join(v.en for v in self.violations), **details
+        )
 
     @classmethod
     def of(cls, violations: list[Violation]) -> Invalid:

@@ -1,4 +1,4 @@
-"""What a service is to the chassis: a name, a database, its RPCs and its listeners. Built in each service's `wiring.py`."""
+"""What a service is to the chassis: a name, a database, its RPCs and its listeners. Wired in its `wiring.py`."""
 
 from __future__ import annotations
 

@@ -16,7 +16,9 @@ class SettingsMissing(Exception):
     """One or more settings are missing or wrong; the message names each and says what to write."""
 
 
-def _setting(env: str, help: str, default: Any = None, parse: Callable[[str], Any] = str, required: bool = False) -> Any:
+def _setting(
+    env: str, help: str, default: Any = None, parse: Callable[[str], Any] = str, required: bool = False
+) -> Any:
     return field(default=default, metadata={"env": env, "help": help, "parse": parse, "required": required})
 
 
@@ -55,26 +57,43 @@ class Settings:
     tier: str = _setting("ZONGZHI_TIER", "division code of this tier, 12 digits", "", _tier, required=True)
     data_dir: Path = _setting("DATA_DIR", "folder of SQLite files and keys", Path(".run"), Path)
     database_url: str | None = _setting(
-        "DATABASE_URL", "PostgreSQL server, postgresql+psycopg://user:password@host/postgres; each service uses its own "
-        "database zongzhi_<service> there; unset: SQLite files in DATA_DIR", None)
+        "DATABASE_URL",
+        "PostgreSQL server, postgresql+psycopg://user:password@host/postgres; each service uses its own "
+        "database zongzhi_<service> there; unset: SQLite files in DATA_DIR",
+        None,
+    )
     bus_url: str = _setting("BUS_URL", "local: or amqp://…", "local:", _bus)
     worker: str = _setting("WORKER", "nameko or pika: what consumes from RabbitMQ", "nameko", _one_of("nameko", "pika"))
     grpc_host: str = _setting("GRPC_HOST", "address that gRPC listens on", "127.0.0.1")
-    grpc_port: int = _setting("GRPC_PORT", "port of gRPC when one service is served; 0: a free one", 0, _port)
+    grpc_port: int = _setting("GRPC_PORT", "port of gRPC of a single service; 0: the one in its address", 0, _port)
     grpc_threads: int = _setting("GRPC_THREADS", "threads per service", 16, int)
     grpc_max_concurrent: int = _setting("GRPC_MAX_CONCURRENT", "calls at once before RESOURCE_EXHAUSTED", 64, int)
-    grpc_drain_s: float = _setting("GRPC_DRAIN_S", "seconds that calls in flight get at the end", 4.0, float)
+    drain_s: float = _setting(
+        "DRAIN_S", "seconds that calls in flight get at the end, in gateway and services each", 4.0, float
+    )
     gateway_host: str = _setting("GATEWAY_HOST", "address that the gateway listens on", "127.0.0.1")
     gateway_port: int = _setting("GATEWAY_PORT", "port of the gateway", 8080, _port)
-    petition_address: str = _setting("PETITION_ADDRESS", "host:port of petition", f"127.0.0.1:{DEFAULT_PORTS['petition']}")
-    mediation_address: str = _setting("MEDIATION_ADDRESS", "host:port of mediation", f"127.0.0.1:{DEFAULT_PORTS['mediation']}")
-    token_keys: Path | None = _setting("TOKEN_KEYS", "file of public keys (JWKS); default DATA_DIR/keys/tokens.jwks", None, Path)
+    petition_address: str = _setting(
+        "PETITION_ADDRESS", "host:port of petition", f"127.0.0.1:{DEFAULT_PORTS['petition']}"
+    )
+    mediation_address: str = _setting(
+        "MEDIATION_ADDRESS", "host:port of mediation", f"127.0.0.1:{DEFAULT_PORTS['mediation']}"
+    )
+    token_keys: Path | None = _setting(
+        "TOKEN_KEYS", "file of public keys (JWKS); default DATA_DIR/keys/tokens.jwks", None, Path
+    )
     token_private_key: Path | None = _setting(
-        "TOKEN_PRIVATE_KEY", "gateway only: its Ed25519 key (JWK); default DATA_DIR/keys/token-private.jwk", None, Path)
-    data_key: Path | None = _setting("DATA_KEY", "file of 32 secret bytes (hex); default DATA_DIR/keys/data.key", None, Path)
-    otlp_endpoint: str | None = _setting("OTEL_EXPORTER_OTLP_ENDPOINT", "OTLP/HTTP collector; unset: nothing is exported", None)
-    log_level: str = _setting("LOG_LEVEL", "DEBUG, INFO, WARNING or ERROR", "INFO",
-                              _one_of("DEBUG", "INFO", "WARNING", "ERROR"))
+        "TOKEN_PRIVATE_KEY", "gateway only: its Ed25519 key (JWK); default DATA_DIR/keys/token-private.jwk", None, Path
+    )
+    data_key: Path | None = _setting(
+        "DATA_KEY", "file of 32 secret bytes (hex); default DATA_DIR/keys/data.key", None, Path
+    )
+    otlp_endpoint: str | None = _setting(
+        "OTEL_EXPORTER_OTLP_ENDPOINT", "OTLP/HTTP collector; unset: nothing is exported", None
+    )
+    log_level: str = _setting(
+        "LOG_LEVEL", "DEBUG, INFO, WARNING or ERROR", "INFO", _one_of("DEBUG", "INFO", "WARNING", "ERROR")
+    )
     sweep_interval_s: float = _setting("SWEEP_INTERVAL_S", "seconds between two looks at the clocks", 5.0, float)
     outbox_keep_days: int = _setting("OUTBOX_KEEP_DAYS", "days that sent events are kept for a resend", 7, int)
     holidays: Path | None = _setting("HOLIDAYS", "holiday table of your own (CSV); default the shipped one", None, Path)

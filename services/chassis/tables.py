@@ -1,18 +1,18 @@
 """The tables that every service has beside its own. One definition; each service's database holds its own copy.
 
-    outbox        events that this service announced, one row per listener, kept 7 days after the confirm
-    outbox_seq    last seq given per (to_tier, to_service, aggregate)
-    inbox         envelopes received, as they came
-    inbox_cursor  last seq applied per (from_tier, source, aggregate)
-    held          aggregates whose next event could not be applied: why, how often, when again
-    timeline      what happened to a case, for people
-    audit         who did what; `audit_seals` chains it
-    deadlines     every time limit, with its unit and legal source
-    referrals     requests between services and tiers, seen from either end
-    requests      first answers to request ids
-    search_texts  normalised text (and tokens, on PostgreSQL) of what can be searched
-    number_blocks case numbers handed out
-    deployment    incarnation and node character of this installation
+outbox        events that this service announced, one row per listener, kept 7 days after the confirm
+outbox_seq    last seq given per (to_tier, to_service, aggregate)
+inbox         envelopes received, as they came
+inbox_cursor  last seq applied per (from_tier, source, aggregate)
+held          aggregates whose next event could not be applied: why, how often, when again
+timeline      what happened to a case, for people
+audit         who did what; `audit_seals` chains it
+deadlines     every time limit, with its unit and legal source
+referrals     requests between services and tiers, seen from either end
+requests      first answers to request ids
+search_texts  normalised text (and tokens, on PostgreSQL) of what can be searched
+number_blocks case numbers handed out
+deployment    incarnation and node character of this installation
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ from sqlalchemy import (
     text,
 )
 
-from services.chassis.types import Bytes, Instant, Json, Tokens
+from services.chassis.types import Bytes, Instant, Tokens
 
 metadata = MetaData()
 
@@ -40,7 +40,8 @@ metadata = MetaData()
 Serial = BigInteger().with_variant(Integer, "sqlite")
 
 outbox = Table(
-    "outbox", metadata,
+    "outbox",
+    metadata,
     Column("id", Serial, primary_key=True, autoincrement=True),
     Column("event_id", String(36), nullable=False, unique=True),
     # `local`, `up`, or `down:<tier>`.
@@ -55,13 +56,19 @@ outbox = Table(
     Column("created_at", Instant, nullable=False),
     Column("sent_at", Instant),
     UniqueConstraint("to_tier", "to_service", "aggregate_id", "seq", name="outbox_order"),
-    Index("outbox_unsent", "destination", "id",
-          postgresql_where=text("sent_at IS NULL"), sqlite_where=text("sent_at IS NULL")),
+    Index(
+        "outbox_unsent",
+        "destination",
+        "id",
+        postgresql_where=text("sent_at IS NULL"),
+        sqlite_where=text("sent_at IS NULL"),
+    ),
     Index("outbox_sent", "sent_at"),
 )
 
 outbox_seq = Table(
-    "outbox_seq", metadata,
+    "outbox_seq",
+    metadata,
     Column("to_tier", String(12), primary_key=True),
     Column("to_service", String(30), primary_key=True),
     Column("aggregate_id", String(36), primary_key=True),
@@ -69,7 +76,8 @@ outbox_seq = Table(
 )
 
 inbox = Table(
-    "inbox", metadata,
+    "inbox",
+    metadata,
     Column("id", Serial, primary_key=True, autoincrement=True),
     Column("event_id", String(36), nullable=False),
     Column("from_tier", String(12), nullable=False),
@@ -89,7 +97,8 @@ inbox = Table(
 )
 
 inbox_cursor = Table(
-    "inbox_cursor", metadata,
+    "inbox_cursor",
+    metadata,
     Column("from_tier", String(12), primary_key=True),
     Column("source", String(30), primary_key=True),
     Column("aggregate_id", String(36), primary_key=True),
@@ -97,7 +106,8 @@ inbox_cursor = Table(
 )
 
 held = Table(
-    "held", metadata,
+    "held",
+    metadata,
     Column("id", String(36), primary_key=True),
     Column("from_tier", String(12), nullable=False),
     Column("source", String(30), nullable=False),
@@ -105,7 +115,7 @@ held = Table(
     Column("seq", BigInteger, nullable=False),
     Column("event_id", String(36), nullable=False),
     Column("type", String(120), nullable=False),
-    # `error` (tried again by itself), `stale_epoch` or `conflict` (wait for a person).
+    # `error` (tried again by itself), `stale_epoch`, `conflict` or `undecodable` (wait for a person).
     Column("kind", String(20), nullable=False),
     Column("reason", Text, nullable=False),
     # The second envelope of a conflict, as it came.
@@ -118,12 +128,19 @@ held = Table(
     Column("closed_by", String(80)),
     Column("closed_at", Instant),
     Column("close_reason", Text),
-    Index("held_open", "from_tier", "source", "aggregate_id",
-          postgresql_where=text("state = 'held'"), sqlite_where=text("state = 'held'")),
+    Index(
+        "held_open",
+        "from_tier",
+        "source",
+        "aggregate_id",
+        postgresql_where=text("state = 'held'"),
+        sqlite_where=text("state = 'held'"),
+    ),
 )
 
 timeline = Table(
-    "timeline", metadata,
+    "timeline",
+    metadata,
     Column("id", String(36), primary_key=True),
     Column("subject_id", String(36), nullable=False),
     Column("seq", Integer, nullable=False),
@@ -137,7 +154,8 @@ timeline = Table(
 )
 
 audit = Table(
-    "audit", metadata,
+    "audit",
+    metadata,
     Column("id", Serial, primary_key=True, autoincrement=True),
     Column("at", Instant, nullable=False),
     Column("actor", String(80), nullable=False),
@@ -153,14 +171,16 @@ audit = Table(
 )
 
 audit_seals = Table(
-    "audit_seals", metadata,
+    "audit_seals",
+    metadata,
     Column("seal_no", Serial, primary_key=True, autoincrement=False),
     Column("audit_id", BigInteger, nullable=False, unique=True),
     Column("hash", String(64), nullable=False),
 )
 
 deadlines = Table(
-    "deadlines", metadata,
+    "deadlines",
+    metadata,
     Column("id", String(36), primary_key=True),
     Column("subject_type", String(30), nullable=False),
     Column("subject_id", String(36), nullable=False),
@@ -184,14 +204,34 @@ deadlines = Table(
     Column("amber_told_at", Instant),
     Column("red_told_at", Instant),
     Index("deadlines_of_subject", "subject_id"),
-    Index("deadlines_amber", "amber_at", "id", postgresql_where=text("state = 'running' AND amber_told_at IS NULL"),
-          sqlite_where=text("state = 'running' AND amber_told_at IS NULL")),
-    Index("deadlines_red", "red_at", "id", postgresql_where=text("state = 'running' AND red_told_at IS NULL"),
-          sqlite_where=text("state = 'running' AND red_told_at IS NULL")),
+    Index(
+        "deadlines_amber",
+        "amber_at",
+        "id",
+        postgresql_where=text("state = 'running' AND amber_told_at IS NULL"),
+        sqlite_where=text("state = 'running' AND amber_told_at IS NULL"),
+    ),
+    Index(
+        "deadlines_red",
+        "red_at",
+        "id",
+        postgresql_where=text("state = 'running' AND red_told_at IS NULL"),
+        sqlite_where=text("state = 'running' AND red_told_at IS NULL"),
+    ),
+    # For counting and filtering by colour.
+    Index(
+        "deadlines_running",
+        "red_at",
+        "amber_at",
+        "subject_id",
+        postgresql_where=text("state = 'running'"),
+        sqlite_where=text("state = 'running'"),
+    ),
 )
 
 referrals = Table(
-    "referrals", metadata,
+    "referrals",
+    metadata,
     Column("id", String(36), primary_key=True),
     # `out`: this service asked; `in`: it was asked.
     Column("direction", String(3), nullable=False),
@@ -210,7 +250,8 @@ referrals = Table(
 )
 
 requests = Table(
-    "requests", metadata,
+    "requests",
+    metadata,
     Column("account", String(80), primary_key=True),
     Column("method", String(80), primary_key=True),
     Column("request_id", String(36), primary_key=True),
@@ -222,15 +263,19 @@ requests = Table(
 )
 
 search_texts = Table(
-    "search_texts", metadata,
-    Column("subject_id", String(36), primary_key=True),
+    "search_texts",
+    metadata,
+    # A number, because SQLite's full-text index names rows by numbers that must survive VACUUM.
+    Column("id", Serial, primary_key=True, autoincrement=True),
+    Column("subject_id", String(36), nullable=False, unique=True),
     Column("normalised", Text, nullable=False),
     Column("tokens", Tokens, nullable=False),
     Index("search_texts_tokens", "tokens", postgresql_using="gin").ddl_if(dialect="postgresql"),
 )
 
 number_blocks = Table(
-    "number_blocks", metadata,
+    "number_blocks",
+    metadata,
     Column("division_code", String(12), primary_key=True),
     Column("letter", String(1), primary_key=True),
     Column("day", Date, primary_key=True),
@@ -239,7 +284,8 @@ number_blocks = Table(
 )
 
 deployment = Table(
-    "deployment", metadata,
+    "deployment",
+    metadata,
     Column("tier", String(12), primary_key=True),
     # Renewed by every restore.
     Column("incarnation", String(36), nullable=False),

@@ -195,6 +195,7 @@ class Telemetry:
         self._processors = SynchronousMultiSpanProcessor()  # type: ignore[no-untyped-call]  # theirs
         self._stopped = False
         self._providers: dict[str, TracerProvider] = {}
+        self._tracers: dict[str, Tracer] = {}
         self._lock = Lock()
         self._spans: Batch[ReadableSpan] | None = None
         self._logs: Batch[ReadableLogRecord] | None = None
@@ -236,7 +237,10 @@ class Telemetry:
 
     def tracer(self, service: str) -> Tracer:
         """A tracer for one service of this process."""
-        return self.provider_for(service).get_tracer("zongzhi")
+        tracer = self._tracers.get(service)
+        if tracer is None:
+            tracer = self._tracers[service] = self.provider_for(service).get_tracer("zongzhi")
+        return tracer
 
     def add_span_processor(self, processor: SpanProcessor) -> None:
         """Shows every span of every service to `processor` too, as tests do with an in-memory exporter."""

@@ -6,7 +6,7 @@ import grpc
 
 from protos.petition.v1 import petition_pb2
 from protos.petition.v1.petition_pb2_grpc import add_PetitionServiceServicer_to_server
-from services.chassis import datakey
+from services.chassis import datakey, deployment
 from services.chassis.calendar import WorkCalendar
 from services.chassis.database import Database, Tx
 from services.chassis.deadline import Deadline
@@ -54,7 +54,7 @@ def open_office(settings: Settings, db: Database, calendar: WorkCalendar) -> Off
         hash_key=key.hash_key,
         calendar=calendar,
         directory=Directory(db),
-        numbers=Numbers(db),
+        numbers=Numbers(db, lambda: deployment.of(db, settings.tier).node),
         once=Once(db, key.seal_key),
     )
 

@@ -17,6 +17,7 @@ from services.chassis.database import Database, Tx
 from services.chassis.ids import uuid7
 from services.chassis.numbers import Numbers
 from services.chassis.requests import Once
+from services.chassis.tables import deadlines, referrals
 from services.petition.adapters import messages
 from services.petition.adapters.reads import SqlReads
 from services.petition.adapters.store import SqlWork, person_hash
@@ -48,9 +49,7 @@ class Office:
 
     def work(self, tx: Tx) -> SqlWork:
         """An open transaction, as the use cases see it."""
-        return SqlWork(
-            tx, tier=self.tier, hash_key=self.hash_key, calendar=self.calendar, directory=self.directory
-        )
+        return SqlWork(tx, tier=self.tier, hash_key=self.hash_key, calendar=self.calendar, directory=self.directory)
 
     def reads(self, conn: Any) -> SqlReads:
         """Reads on a connection."""
@@ -159,4 +158,4 @@ class PetitionService(PetitionServiceServicer):
 
     def _shown(self, tx: Tx, changed: Petition) -> pb.Petition:
         # Read in the same transaction, so that the answer shows what this deed made and nothing later.
-        return messages.petition(mask(self.office.reads(tx.conn).case_of(changed)), tx.now)
+        return messages.petition(mask(self.office.reads(tx.seeing(deadlines, referrals)).case_of(changed)), tx.now)

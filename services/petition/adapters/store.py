@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields
 from datetime import date, datetime
 from typing import Any
@@ -17,8 +17,11 @@ from services.chassis.codes import keyed_hash, normalise_id_no, normalise_phone,
 from services.chassis.database import Tx
 from services.chassis.deadline import Deadline, Limit
 from services.chassis.identity import Identity
+from services.chassis.masking import mask_text
+from services.chassis.reads import Read
 from services.chassis.referral import Referral
 from services.chassis.search import normalise
+from services.chassis.tables import referrals as referrals_table
 from services.chassis.writes import Write
 from services.petition.adapters import messages
 from services.petition.adapters.tables import petition_persons, petitions
@@ -40,14 +43,14 @@ _CHANGING = (
 COLUMNS = [petitions.c[name] for name in _KEPT]
 PERSON_COLUMNS = [petition_persons.c[field.name] for field in fields(Person)]
 _ADD = Write(insert(petitions).inline())
-_GET = select(*COLUMNS).where(petitions.c.id == bindparam("petition_id")).with_for_update()
+_GET = Read(select(*COLUMNS).where(petitions.c.id == bindparam("petition_id")).with_for_update())
 _SAVE = Write(
     update(petitions)
     .where(petitions.c.id == bindparam("petition_id"))
     .values({name: bindparam(name) for name in _CHANGING})
 )
 _ADD_PERSON = Write(insert(petition_persons).inline())
-_PERSONS_OF_ONE = (
+_PERSONS_OF_ONE = Read(
     select(*PERSON_COLUMNS)
     .where(petition_persons.c.petition_id == bindparam("petition_id"))
     .order_by(petition_persons.c.id)
@@ -71,14 +74,16 @@ class SqlPetitions:
         code_hash = keyed_hash(self._key, normalise_public_code(public_code))
         self._tx.put(_ADD, {**_values(petition), "public_code_hash": code_hash})
         self.add_persons(petition.id, petition.persons)
-        search_store.put(self._tx, petition.id, f"{petition.subject}\n{petition.content}")
+        # Masked: searching for a phone number must not show whose case holds it.
+        search_store.put(self._tx, petition.id, mask_text(f"{petition.subject}\n{petition.content}", petition.names))
 
     def get(self, petition_id: str) -> Petition:
         """The petition, its row locked on PostgreSQL; on SQLite the transaction locks the whole file."""
-        row = self._tx.conn.execute(_GET, {"petition_id": petition_id}).mappings().first()
+        conn = self._tx.seeing(petitions, petition_persons)
+        row = _GET.first(conn, {"petition_id": petition_id})
         if row is None:
             raise no_petition(petition_id)
-        return petition_of(row, persons_of_one(self._tx.conn, petition_id))
+        return petition_of(row, persons_of_one(conn, petition_id))
 
     def save(self, petition: Petition) -> None:
         """Keeps what the last move changed."""
@@ -138,7 +143,7 @@ class SqlReferrals:
 
     def open_of(self, petition_id: str) -> Referral | None:
         """The referral that is out; the petition's row lock guards it."""
-        known = referrals.of_subject(self._tx.conn, petition_id)
+        known = referrals.of_subject(self._tx.seeing(referrals_table), petition_id)
         return next((referral for referral in known if referral.is_open), None)
 
     def save(self, referral: Referral) -> None:
@@ -196,10 +201,10 @@ def persons_of(conn: Connection, petition_ids: Collection[str]) -> dict[str, lis
 
 def persons_of_one(conn: Connection, petition_id: str) -> list[Person]:
     """The persons of a petition, in the order in which they were written down."""
-    return [Person(**row) for row in conn.execute(_PERSONS_OF_ONE, {"petition_id": petition_id}).mappings()]
+    return [Person(**row) for row in _PERSONS_OF_ONE.rows(conn, {"petition_id": petition_id})]
 
 
-def petition_of(row: RowMapping, persons: list[Person]) -> Petition:
+def petition_of(row: Mapping[str, Any] | RowMapping, persons: list[Person]) -> Petition:
     """The petition of a row that holds COLUMNS."""
     values: dict[str, Any] = {name: row[name] for name in _KEPT}
     terms = {name: None if values[name] is None else read(values[name]) for name, read in _READ.items()}

@@ -1,9 +1,9 @@
 """Petition's own tables; the ledgers beside them are the chassis's.
 
-    petitions         one row per registration; the public code as keyed hash only
-    petition_persons  petitioners and the other side of a dispute, with keyed hashes for exact look-up
-    divisions         copy of the statistical division table
-    offices           copy of the units that can handle a petition
+petitions         one row per registration; the public code as keyed hash only
+petition_persons  petitioners and the other side of a dispute, with keyed hashes for exact look-up
+divisions         copy of the statistical division table
+offices           copy of the units that can handle a petition
 """
 
 from __future__ import annotations

@@ -106,9 +106,7 @@ def list_divisions(reads: Reads, parent: str, wanted: PageRequest) -> Page[Divis
 
 
 def _fingerprint(filters: Filters) -> str:
-    return "|".join(
-        str(sorted(value) if isinstance(value, frozenset) else value) for value in vars(filters).values()
-    )
+    return "|".join(str(sorted(value) if isinstance(value, frozenset) else value) for value in vars(filters).values())
 
 
 def _position(parts: tuple[str, ...] | None) -> Position | None:

@@ -1,13 +1,13 @@
 """A petition and every move it may make.
 
-    REGISTERED ── accept ───▶ ACCEPTED ──── refer ────▶ MEDIATING
-    REGISTERED ── decline ──▶ DECLINED
-    REGISTERED ── void ─────▶ VOIDED
-    ACCEPTED ──── conclude ─▶ CONCLUDED ─── evaluate ─▶ EVALUATED
-    ACCEPTED ──── void ─────▶ VOIDED
-    MEDIATING ─── hand_over ▶ MEDIATING     the mediation centre took the case over
-    MEDIATING ─── come_back ▶ ACCEPTED      refused, failed, or given back
-    MEDIATING ─── settle ───▶ CONCLUDED
+REGISTERED ── accept ───▶ ACCEPTED ──── refer ────▶ MEDIATING
+REGISTERED ── decline ──▶ DECLINED
+REGISTERED ── void ─────▶ VOIDED
+ACCEPTED ──── conclude ─▶ CONCLUDED ─── evaluate ─▶ EVALUATED
+ACCEPTED ──── void ─────▶ VOIDED
+MEDIATING ─── hand_over ▶ MEDIATING     the mediation centre took the case over
+MEDIATING ─── come_back ▶ ACCEPTED      refused, failed, or given back
+MEDIATING ─── settle ───▶ CONCLUDED
 """
 
 from __future__ import annotations

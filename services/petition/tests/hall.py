@@ -109,7 +109,7 @@ class Hall:
         """An officer voids the registration."""
         return self.call("VoidPetition", pb.VoidPetitionRequest(id=petition_id, reason="重复登记"))
 
-    def conclude(self, petition_id: str, outcome: int = pb.OUTCOME_SUPPORTED) -> pb.Petition:
+    def conclude(self, petition_id: str, outcome: pb.Outcome = pb.OUTCOME_SUPPORTED) -> pb.Petition:
         """An officer gives the written opinion."""
         request = pb.ConcludePetitionRequest(
             id=petition_id, outcome=outcome, opinion="支持王小明的请求,实地确界。", legal_basis="民法典第二百八十八条"
@@ -138,7 +138,7 @@ class Hall:
         """An officer looks at personal data in clear."""
         return self.call("RevealPetition", pb.RevealPetitionRequest(id=petition_id, fields=fields, reason=reason))
 
-    def list(self, **filters: Any) -> list[pb.Petition]:
+    def listed(self, **filters: Any) -> list[pb.Petition]:
         """The first page of a list."""
         return list(self.call("ListPetitions", pb.ListPetitionsRequest(**filters)).petitions)
 

@@ -38,7 +38,6 @@ def hear(hall, petition, *answers):
     return hall.get(petition.id)
 
 
-
 def test_petition_listens_to_everything_that_mediation_announces(hall):
     assert hall.service.listeners.types() == {event.DESCRIPTOR.full_name for event in EVENTS}
 

@@ -82,8 +82,8 @@ def everything(hall: Hall, counter: Counter) -> None:
     counter.call("WithdrawReferral", pb.WithdrawReferralRequest(id=conclude, reason=both))
     hall.hear(ANSWERS["returned"](referred, 1))
     hall.hear(ANSWERS["refused"](referred, 1))
-    opinion = {"outcome": pb.OUTCOME_EXPLAINED, "opinion": both, "legal_basis": both}
-    counter.call("ConcludePetition", pb.ConcludePetitionRequest(id=conclude, **opinion))
+    opinion = pb.ConcludePetitionRequest(id=conclude, outcome=pb.OUTCOME_EXPLAINED, opinion=both, legal_basis=both)
+    counter.call("ConcludePetition", opinion)
     rating = pb.EvaluatePetitionRequest(id=conclude, satisfaction=pb.SATISFACTION_SATISFIED, comment=both)
     counter.call("EvaluatePetition", rating)
     counter.call("DeclinePetition", pb.DeclinePetitionRequest(id=decline, reason=told, route=pb.ROUTE_JUDICIAL))
@@ -138,11 +138,14 @@ def test_a_case_may_be_followed_from_the_registration_to_the_evaluation(hall, co
     ]  # fmt: skip
 
 
+SATISFIED = pb.SATISFACTION_SATISFIED
+
+
 @pytest.mark.parametrize(
     ("make", "method", "kind"),
     [
         (lambda p: pb.GetPetitionRequest(id="none"), "GetPetition", NotFound),
-        (lambda p: pb.EvaluatePetitionRequest(id=p, satisfaction=1), "EvaluatePetition", IllegalMove),
+        (lambda p: pb.EvaluatePetitionRequest(id=p, satisfaction=SATISFIED), "EvaluatePetition", IllegalMove),
         (lambda p: a_registration(channel=0), "RegisterPetition", Invalid),
         (lambda p: a_registration(received_on="2999-01-01"), "RegisterPetition", Invalid),
         (lambda p: pb.RevealPetitionRequest(id=p, fields=["name"], reason="看"), "RevealPetition", Invalid),
@@ -192,9 +195,7 @@ def test_another_unit_finds_nothing(counter):
     assert not counter.call("FindPetitions", pb.FindPetitionsRequest(name="王小明"), stranger).petitions
 
 
-@pytest.mark.parametrize("kind", sorted(CONTRACT, key=lambda kind: kind.__name__))
+@pytest.mark.parametrize("kind", sorted(CONTRACT, key=str))
 def test_every_term_has_its_number_in_the_contract_and_the_other_way_round(kind):
     enum, prefix = CONTRACT[kind]
     assert {f"{prefix}_{term.name}" for term in kind} | {f"{prefix}_UNSPECIFIED"} == set(enum.keys())
-
-

@@ -1,0 +1,24 @@
+"""The parts of the measurement, raw limits first. Each module has a TITLE and `measure(ground) -> list[Figure]`."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from bench.figures import Figure
+from bench.ground import Ground
+from bench.parts import apply, collector, commit, gateway, lag, raw, reads, receive, village
+
+
+class Part(Protocol):
+    """A module of this package."""
+
+    TITLE: str
+
+    def measure(self, ground: Ground) -> list[Figure]:
+        """Measures and prints as it goes."""
+
+
+PARTS: dict[str, Part] = {
+    "raw": raw, "commit": commit, "gateway": gateway, "lag": lag, "receive": receive, "apply": apply, "reads": reads,
+    "village": village, "collector": collector,
+}  # fmt: skip

@@ -1,0 +1,1 @@
+"""Stories told against the running system, and what watches it meanwhile."""

@@ -1,0 +1,112 @@
+"""Requests filled from the descriptors, so that an RPC of tomorrow is walked by the tests of today."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from datetime import date
+from typing import Any
+
+from google.protobuf.descriptor import Descriptor, FieldDescriptor, MethodDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from e2e.people import Typed
+from e2e.system import new_request_id
+from protos.options.v1 import options_pb2
+
+Known = dict[str, Any]
+# Fields that say the same in every contract.
+FREE_TEXT = "一段足够长的说明文字"
+SPECIAL: dict[str, Any] = {
+    "request_id": new_request_id,
+    "fields": lambda: ["name", "phone", "id_no", "address", "content"],
+}
+PATTERNS: tuple[tuple[str, Any], ...] = (
+    ("[0-9]{4}-[0-9]{2}-[0-9]{2}", lambda: date.today().isoformat()),
+    ("[0-9]{12}", lambda: "341702001008"),
+    ("[0-9]+", lambda: "341702"),
+)
+
+
+def requests_for(method: MethodDescriptor, known: Known, typed: Typed) -> Iterator[Message]:
+    """What could be asked of a case: the required fields alone, with other terms, then with one optional field more.
+
+    `known` holds what exists (`id`, `party_id`, `phone`, …); everything else is invented within the rules.
+    """
+    request, asked = GetMessageClass(method.input_type), method.input_type
+
+    def least() -> dict[str, Any]:
+        return _filled(asked, known, typed)
+
+    yield request(**least())
+    for field in asked.fields:
+        if not _needed(field):
+            yield request(**least(), **{field.name: _value(field, known, typed)})
+        elif field.enum_type is not None:
+            for term in field.enum_type.values[2:]:
+                yield request(**least() | {field.name: term.number})
+
+
+def _filled(message: Descriptor, known: Known, typed: Typed) -> dict[str, Any]:
+    if {field.name for field in message.fields} >= {"name", "phone", "id_no", "address"}:
+        return typed.person()
+    return {field.name: _value(field, known, typed) for field in message.fields if _needed(field)}
+
+
+def _needed(field: FieldDescriptor) -> bool:
+    rules = _rules(field)
+    # A person who comes in person is named, whatever the rules of a field can say of it.
+    named = field.is_repeated and field.message_type is not None
+    return bool(rules.required or rules.min_items or named)
+
+
+def _value(field: FieldDescriptor, known: Known, typed: Typed) -> Any:
+    if field.is_repeated and field.name not in SPECIAL:
+        return [_one(field, known, typed) for _ in range(max(1, _rules(field).min_items))]
+    return _one(field, known, typed)
+
+
+def _one(field: FieldDescriptor, known: Known, typed: Typed) -> Any:
+    if field.name in known:
+        return known[field.name]
+    if field.name in SPECIAL:
+        return SPECIAL[field.name]()
+    if field.message_type is not None:
+        return GetMessageClass(field.message_type)(**_filled(field.message_type, known, typed))
+    if field.enum_type is not None:
+        return next(value.number for value in field.enum_type.values if value.number)
+    if field.type == FieldDescriptor.TYPE_STRING:
+        return _text(field)
+    if field.type == FieldDescriptor.TYPE_BOOL:
+        return True
+    return _rules(field).min + 1
+
+
+def _text(field: FieldDescriptor) -> str:
+    rules = _rules(field)
+    for pattern, make in PATTERNS:
+        if rules.pattern == pattern:
+            return str(make())
+    if rules.pattern:
+        raise AssertionError(f"{field.full_name}: no value is known for {rules.pattern}; add one to PATTERNS")
+    # Unlike any other text, so that it can be told where it stands.
+    return f"{FREE_TEXT}{random.randint(10, 99)}"[: rules.max_length or None]
+
+
+def _rules(field: FieldDescriptor) -> options_pb2.FieldRules:
+    options: Any = field.GetOptions()
+    return options.Extensions[options_pb2.rules]  # type: ignore[no-any-return]  # the stubs do not know our extensions
+
+
+def personal_fields(message: Descriptor, path: str = "", seen: frozenset[str] = frozenset()) -> Iterator[str]:
+    """Paths of the fields that the contract declares personal."""
+    if message.full_name in seen:
+        return
+    for field in message.fields:
+        here = f"{path}{field.name}"
+        options: Any = field.GetOptions()
+        if options.Extensions[options_pb2.personal]:
+            yield here
+        if field.message_type is not None:
+            yield from personal_fields(field.message_type, f"{here}.", seen | {message.full_name})

@@ -1,0 +1,188 @@
+"""The gateway as a WSGI application: prove the caller, read the request, ask the service, write the answer.
+
+Flask gives the application and its context; finding a route, reading and writing JSON are compiled from the contracts.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import grpc
+from flask import Flask, request
+from google.protobuf.descriptor import ServiceDescriptor
+from opentelemetry import trace
+from werkzeug import Response
+
+from gateway import json_out, problems, reading, routes
+from gateway.accounts import Accounts
+from gateway.pages import Page, Pages
+from gateway.paths import Paths, compile_template
+from gateway.problems import HttpRefusal
+from gateway.routes import Route
+from gateway.sessions import Sessions, Signer
+from gateway.stubs import Stubs, open_channels
+from services.chassis import spans, statuses
+from services.chassis.refusal import NotFound, Refusal
+from services.chassis.settings import Settings
+from services.chassis.telemetry import Telemetry, use_traceparent
+from services.chassis.tokens import Verifier
+
+log = logging.getLogger("zongzhi.gateway")
+
+# What a log line or span calls a path that is nobody's: the path itself may hold anything.
+NO_ROUTE = "(none)"
+# Asked every few seconds by machines; a line each would bury the rest.
+QUIET = frozenset({"/healthz", "/readyz"})
+EXTENSION = "zongzhi"
+API_HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "no-referrer",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+    "Cache-Control": "no-store",
+}
+
+
+def create_app(
+    settings: Settings,
+    telemetry: Telemetry | None = None,
+    *,
+    services: Sequence[ServiceDescriptor] | None = None,
+    channels: Mapping[str, grpc.Channel] | None = None,
+    signer: Signer | None = None,
+    verifier: Verifier | None = None,
+    accounts: Accounts | None = None,
+) -> Flask:
+    """The application. `services` are all that the contracts declare and `channels` lead there, unless given.
+
+    Raises KeysBroken, BadTemplate or SettingsMissing at the start rather than at the first request.
+    """
+    tracer = telemetry.tracer("gateway") if telemetry else trace.NoOpTracer()
+    served = routes.served() if services is None else services
+    found = routes.routes_of(served)
+    stubs = Stubs(served, channels if channels is not None else open_channels(settings, served, tracer))
+    sessions = Sessions(
+        signer or Signer(settings.token_private_key_file),
+        verifier or Verifier(settings.token_keys_file, settings.tier),
+    )
+    pages = Pages(found, sessions, accounts or Accounts(settings.data_dir, settings.tier), stubs.health)
+    gateway = Gateway(found, pages, sessions, stubs, tracer)
+    app = Flask("gateway", static_folder=None, template_folder=None)
+    # Before Flask's own routing, which would answer in HTML what it does not know.
+    app.before_request(gateway.handle)
+    app.extensions[EXTENSION] = gateway
+    app.wsgi_app = _with_headers(app.wsgi_app)  # type: ignore[method-assign]  # as Flask documents it
+    return app
+
+
+def _with_headers(wsgi: Any) -> Any:
+    """Adds the headers that every answer has, unless it brings its own; as plain pairs, which is fast."""
+    everywhere = [(name, value, name.lower()) for name, value in API_HEADERS.items()]
+
+    def application(environ: dict[str, Any], start_response: Any) -> Any:
+        def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
+            given = {name.lower() for name, _ in headers}
+            headers = headers + [(name, value) for name, value, lower in everywhere if lower not in given]
+            return start_response(status, headers, *error)
+
+        return wsgi(environ, start)
+
+    return application
+
+
+class Gateway:
+    """What answers requests; one for all threads."""
+
+    def __init__(
+        self, found: Sequence[Route], pages: Pages, sessions: Sessions, stubs: Stubs, tracer: trace.Tracer
+    ) -> None:
+        self.routes = tuple(found)
+        self._paths: Paths[Route | Page] = Paths()
+        for route in found:
+            self._paths.add(route.http_method, route.template, route)
+        for page in pages.all():
+            self._paths.add(page.method, compile_template(page.path), page)
+        self._sessions = sessions
+        self._stubs = stubs
+        self._tracer = tracer
+
+    def handle(self) -> Response:
+        """Answers the request that Flask is serving."""
+        environ, began = request.environ, time.perf_counter()
+        method = environ["REQUEST_METHOD"]
+        target, variables, allowed = self._find("GET" if method == "HEAD" else method, environ.get("PATH_INFO", ""))
+        route = target.path if target else NO_ROUTE
+        with (
+            use_traceparent(environ.get("HTTP_TRACEPARENT")),
+            spans.http_server_span(self._tracer, method, route) as span,
+        ):
+            response = self._answer(environ, target, variables, allowed)
+            spans.set_http_status(span, response.status_code)
+            self._finish(response, method, route, began)
+        return response
+
+    def close(self) -> None:
+        """Lets go of the channels."""
+        self._stubs.close()
+
+    def _find(self, method: str, raw_path: str) -> tuple[Route | Page | None, dict[str, str], list[str]]:
+        try:
+            path = raw_path if raw_path.isascii() else raw_path.encode("latin-1").decode()
+        except UnicodeError:
+            return None, {}, []
+        fits = self._paths.find(path)
+        for methods, variables in fits:
+            if method in methods:
+                return methods[method][1], variables, []
+        return None, {}, sorted({name for methods, _ in fits for name in methods})
+
+    def _answer(
+        self, environ: Mapping[str, Any], target: Route | Page | None, variables: dict[str, str], allowed: list[str]
+    ) -> Response:
+        try:
+            if isinstance(target, Route):
+                return self._call(target, environ, variables)
+            return target.show(environ) if target else _nothing_there(allowed)
+        except HttpRefusal as refusal:
+            return problems.answer(problems.of_http(refusal), **refusal.headers)
+        except Refusal as refusal:
+            return problems.answer(problems.of_refusal(refusal))
+        except grpc.RpcError as error:
+            return problems.answer(problems.of_rich_error(statuses.parse(error)))
+        except Exception:
+            # The log says where; its text might quote personal data, so callers get the trace id only.
+            log.exception("request failed")
+            return problems.answer(problems.internal())
+
+    def _call(self, route: Route, environ: Mapping[str, Any], variables: dict[str, str]) -> Response:
+        identity = self._sessions.identify(environ)
+        message = reading.request_of(route, environ, variables)
+        reply = self._stubs.call(route, message, self._sessions.internal_token(identity, route.service))
+        return Response(json_out.dumps(reply, route.response_body), content_type="application/json; charset=utf-8")
+
+    def _finish(self, response: Response, method: str, route: str, began: float) -> None:
+        response.headers["X-Trace-Id"] = problems.trace_id()
+        if route in QUIET and response.status_code == 200:
+            return
+        method = method if method in spans.HTTP_METHODS else "_OTHER"
+        milliseconds = round((time.perf_counter() - began) * 1000, 1)
+        fields = {"method": method, "route": route, "status": response.status_code, "ms": milliseconds}
+        # All four come from closed sets, so the scrubber need not look for phone numbers in them.
+        log.info("request", extra={"fields": fields, "scrubbed": True})
+
+
+def _nothing_there(allowed: list[str]) -> Response:
+    if allowed:
+        listed = ", ".join([*allowed, "HEAD"] if "GET" in allowed else allowed)
+        raise HttpRefusal(
+            "METHOD_NOT_ALLOWED", f"此处只接受 {listed}。", f"Only {listed} is accepted here.", Allow=listed
+        )
+    raise NotFound(
+        "PATH_UNKNOWN",
+        "没有这个网址,请对照接口文档 /docs。",
+        "There is nothing at this address; /docs lists what there is.",
+    )

@@ -1,0 +1,84 @@
+"""Case numbers: taken in blocks, so that a registration does not wait for the one before it. Gaps are allowed."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from datetime import date
+from functools import cached_property
+
+from sqlalchemy import bindparam
+from sqlalchemy.dialects import postgresql, sqlite
+
+from services.chassis.codes import LONGEST_NUMBER_OF_DAY, case_number
+from services.chassis.database import Database, forbid_inside_transaction
+from services.chassis.refusal import Exhausted
+from services.chassis.tables import number_blocks
+
+_KEY = ("division_code", "letter", "day", "node")
+_ADVANCE = {
+    "next": number_blocks.c.next + bindparam("block", type_=number_blocks.c.next.type),
+}
+_TAKE = {
+    dialect: make(number_blocks)
+    .values({name: bindparam(name) for name in (*_KEY, "next")})
+    .on_conflict_do_update(index_elements=_KEY, set_=_ADVANCE)
+    .returning(number_blocks.c.next)
+    for dialect, make in (("sqlite", sqlite.insert), ("postgresql", postgresql.insert))
+}
+# Blocks of days gone by are forgotten when so many have gathered.
+MOST_BLOCKS = 200
+
+
+class Numbers:
+    """Hands out the case numbers of one service at one node. May be shared by all threads."""
+
+    def __init__(self, db: Database, node: Callable[[], str] = lambda: "A", block: int = 20) -> None:
+        self.db = db
+        # Asked when the first number is taken: the database may not answer yet when a service is put together.
+        self._ask_node = node
+        self.block = block
+        self._lock = threading.Lock()
+        self._left: dict[tuple[str, str, date], Iterator[int]] = {}
+
+    @cached_property
+    def node(self) -> str:
+        """The node character of this installation, the same while the process runs."""
+        return self._ask_node()
+
+    def take(self, division_code: str, letter: str, on: date) -> str:
+        """The next case number of a division and day, taken outside of any transaction. Exhausted after 9999 a day."""
+        forbid_inside_transaction("taking a case number")
+        key = (division_code, letter, on)
+        with self._lock:
+            sequence = next(self._left.get(key, iter(())), None)
+            if sequence is None:
+                self._left[key] = self._next_block(key)
+                sequence = next(self._left[key])
+        return case_number(division_code, letter, on, self.node, sequence)
+
+    def _next_block(self, key: tuple[str, str, date]) -> Iterator[int]:
+        values = dict(zip(_KEY, (*key, self.node), strict=True))
+        # Checked before anything is written: a wrong part must not leave a row.
+        case_number(key[0], key[1], key[2], self.node, 1)
+        with self.db.transaction() as tx:
+            parameters = {**values, "next": 1 + self.block, "block": self.block}
+            after = int(tx.conn.execute(_TAKE[tx.conn.dialect.name], parameters).scalar_one())
+            if after - self.block > LONGEST_NUMBER_OF_DAY:
+                raise _exhausted(key)
+        self._forget_old()
+        return iter(range(after - self.block, min(after, LONGEST_NUMBER_OF_DAY + 1)))
+
+    def _forget_old(self) -> None:
+        if len(self._left) > MOST_BLOCKS:
+            newest = max(day for _, _, day in self._left)
+            self._left = {key: left for key, left in self._left.items() if key[2] == newest}
+
+
+def _exhausted(key: tuple[str, str, date]) -> Exhausted:
+    return Exhausted(
+        "NUMBERS_EXHAUSTED",
+        f"{key[2]} 的案件编号已用完(每日 {LONGEST_NUMBER_OF_DAY} 个),请次日再登记。",
+        f"The case numbers of {key[2]} are used up ({LONGEST_NUMBER_OF_DAY} a day); register on the next day.",
+        division_code=key[0],
+    )

@@ -1,0 +1,46 @@
+"""Mediation's composition root: the one place that names its concrete classes together."""
+
+from __future__ import annotations
+
+import grpc
+
+from protos.mediation.v1 import mediation_pb2
+from protos.mediation.v1.mediation_pb2_grpc import add_MediationServiceServicer_to_server
+from services.chassis.calendar import WorkCalendar
+from services.chassis.database import Database, Tx
+from services.chassis.deadline import Deadline
+from services.chassis.service import Service
+from services.chassis.settings import Settings
+from services.mediation.adapters.listeners import listen
+from services.mediation.adapters.rpc import MediationService
+from services.mediation.adapters.store import SERVICE, Store
+from services.mediation.application import use_cases
+
+# 区司法局 runs the mediation centre; its code in the directory.
+MEDIATION_UNIT = "341702-SFJ"
+
+
+def build(settings: Settings, *, db: Database | None = None, calendar: WorkCalendar | None = None) -> Service:
+    """The mediation service on these settings; tests bring a database and a calendar of their own."""
+    db = db or Database(settings.database_url_of(SERVICE), create=True)
+    store = Store(db, settings.tier, MEDIATION_UNIT, calendar or _calendar(settings))
+
+    def on_crossing(tx: Tx, deadline: Deadline, colour: str) -> None:
+        use_cases.clock_crossed(store.within(tx), deadline, colour)
+
+    def join(server: grpc.Server) -> None:
+        add_MediationServiceServicer_to_server(MediationService(store), server)  # type: ignore[no-untyped-call]
+
+    return Service(
+        name=SERVICE,
+        settings=settings,
+        db=db,
+        join=join,
+        grpc_name=mediation_pb2.DESCRIPTOR.services_by_name["MediationService"].full_name,
+        listeners=listen(store),
+        on_crossing=on_crossing,
+    )
+
+
+def _calendar(settings: Settings) -> WorkCalendar:
+    return WorkCalendar.from_file(settings.holidays) if settings.holidays else WorkCalendar.published()
