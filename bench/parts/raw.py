@@ -43,20 +43,6 @@ def _postgres(ground: Ground) -> list[Figure]:
     words: list[str | Path] = [
         pgbench, "-n", "-M", "prepared", "-f", script, "-c", str(CALLERS), "-j", "2", "-T", str(int(SECONDS)), url,
     ]  # fmt: skip
-        pgbench,
-        "-n",
-        "-M",
-        "prepared",
-        "-f",
-        script,
-        "-c",
-        str(CALLERS),
-        "-j",
-        "2",
-        "-T",
-        str(int(SECONDS)),
-        url,
-    ]
     said = run(words).stdout
     rate = float(re.search(r"tps = ([0-9.]+)", said)[1])  # type: ignore[index]
     zh = "PostgreSQL 单行 INSERT 提交,16 个客户端(pgbench)"

@@ -22,7 +22,7 @@ from dataclasses import dataclass
 
 
 class Refusal(Exception):
-    """A no that is meant for the caller. `reason` is for programs, `zh` and `en` for people; none holds personal data."""
+    """A no for the caller. `reason` is for programs, `zh` and `en` are for people; none holds personal data."""
 
     default_reason = "REFUSED"
 
