@@ -2,8 +2,8 @@
 
 A listener is a plain function `(tx, event, delivery) -> None`. It knows neither nameko nor pika nor the relay, so
 RabbitMQ, a neighbour in the same process and a test call it alike. Its effects, the inbox row and the cursor are one
-transaction. Raising a Refusal from a listener is a recorded outcome (`refused`); any other exception holds the aggregate,
-which is tried again; StaleEpoch holds it for a person.
+transaction. Raising a Refusal from a listener is a recorded outcome (`refused`); any other exception holds the
+aggregate, which is tried again; StaleEpoch holds it for a person.
 """
 
 from __future__ import annotations

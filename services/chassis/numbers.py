@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable
 from datetime import date
 from functools import cached_property
 
@@ -28,6 +29,8 @@ _TAKE = {
 }
 # Blocks of days gone by are forgotten when so many have gathered.
 MOST_BLOCKS = 200
+# Division, letter, day.
+_Key = tuple[str, str, date]
 
 
 class Numbers:
@@ -39,7 +42,7 @@ class Numbers:
         self._ask_node = node
         self.block = block
         self._lock = threading.Lock()
-        self._left: dict[tuple[str, str, date], Iterator[int]] = {}
+        self._left: dict[_Key, deque[int]] = {}
 
     @cached_property
     def node(self) -> str:
@@ -50,14 +53,22 @@ class Numbers:
         """The next case number of a division and day, taken outside of any transaction. Exhausted after 9999 a day."""
         forbid_inside_transaction("taking a case number")
         key = (division_code, letter, on)
-        with self._lock:
-            sequence = next(self._left.get(key, iter(())), None)
-            if sequence is None:
-                self._left[key] = self._next_block(key)
-                sequence = next(self._left[key])
+        while (sequence := self._pop(key)) is None:
+            # Not locked while the database is asked: two that come at once for one division take a block each.
+            self._keep(key, self._next_block(key))
         return case_number(division_code, letter, on, self.node, sequence)
 
-    def _next_block(self, key: tuple[str, str, date]) -> Iterator[int]:
+    def _pop(self, key: _Key) -> int | None:
+        with self._lock:
+            left = self._left.get(key)
+            return left.popleft() if left else None
+
+    def _keep(self, key: _Key, block: range) -> None:
+        with self._lock:
+            self._left.setdefault(key, deque()).extend(block)
+            self._forget_old()
+
+    def _next_block(self, key: _Key) -> range:
         values = dict(zip(_KEY, (*key, self.node), strict=True))
         # Checked before anything is written: a wrong part must not leave a row.
         case_number(key[0], key[1], key[2], self.node, 1)
@@ -66,8 +77,7 @@ class Numbers:
             after = int(tx.conn.execute(_TAKE[tx.conn.dialect.name], parameters).scalar_one())
             if after - self.block > LONGEST_NUMBER_OF_DAY:
                 raise _exhausted(key)
-        self._forget_old()
-        return iter(range(after - self.block, min(after, LONGEST_NUMBER_OF_DAY + 1)))
+        return range(after - self.block, min(after, LONGEST_NUMBER_OF_DAY + 1))
 
     def _forget_old(self) -> None:
         if len(self._left) > MOST_BLOCKS:
@@ -75,7 +85,7 @@ class Numbers:
             self._left = {key: left for key, left in self._left.items() if key[2] == newest}
 
 
-def _exhausted(key: tuple[str, str, date]) -> Exhausted:
+def _exhausted(key: _Key) -> Exhausted:
     return Exhausted(
         "NUMBERS_EXHAUSTED",
         f"{key[2]} 的案件编号已用完(每日 {LONGEST_NUMBER_OF_DAY} 个),请次日再登记。",
