@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Connection, Engine, Row, Table, create_engine, event, text
+from sqlalchemy import Connection, Engine, Table, create_engine, event, text
 from sqlalchemy.engine import make_url
 
 from services.chassis import clock, deadlines_of_calls
@@ -72,7 +72,7 @@ class Tx:
         else:
             self._waiting.add(write, values)
 
-    def fetch(self, write: Write, values: Mapping[str, Any]) -> Row[Any] | None:
+    def fetch(self, write: Write, values: Mapping[str, Any]) -> Sequence[Any] | None:
         """Writes now and gives the row that the statement returns; None when it returns none."""
         if self.db.is_sqlite:
             return self._conn.execute(write.on_sqlite, values).first()

@@ -43,6 +43,7 @@ class Numbers:
         self.block = block
         self._lock = threading.Lock()
         self._left: dict[_Key, deque[int]] = {}
+        self._fetching: dict[_Key, threading.Lock] = {}
 
     @cached_property
     def node(self) -> str:
@@ -54,14 +55,20 @@ class Numbers:
         forbid_inside_transaction("taking a case number")
         key = (division_code, letter, on)
         while (sequence := self._pop(key)) is None:
-            # Not locked while the database is asked: two that come at once for one division take a block each.
-            self._keep(key, self._next_block(key))
+            # Who registers in another division does not wait while the database is asked for this one.
+            with self._fetching_of(key):
+                if not self._left.get(key):
+                    self._keep(key, self._next_block(key))
         return case_number(division_code, letter, on, self.node, sequence)
 
     def _pop(self, key: _Key) -> int | None:
         with self._lock:
             left = self._left.get(key)
             return left.popleft() if left else None
+
+    def _fetching_of(self, key: _Key) -> threading.Lock:
+        with self._lock:
+            return self._fetching.setdefault(key, threading.Lock())
 
     def _keep(self, key: _Key, block: range) -> None:
         with self._lock:
@@ -83,6 +90,7 @@ class Numbers:
         if len(self._left) > MOST_BLOCKS:
             newest = max(day for _, _, day in self._left)
             self._left = {key: left for key, left in self._left.items() if key[2] == newest}
+            self._fetching = {key: lock for key, lock in self._fetching.items() if key[2] == newest}
 
 
 def _exhausted(key: _Key) -> Exhausted:

@@ -100,7 +100,7 @@ def _write(tx: Tx, envelope: Envelope) -> None:
     ):
         envelope.traceparent = telemetry.current_traceparent()
         given = tx.fetch(_NEXT_SEQ, {key: getattr(envelope, key) for key in _KEY})
-        envelope.seq = given.last_seq if given else 0
+        envelope.seq = given[0] if given else 0
         tx.put(_INSERT, _row(tx, envelope, destination))
     _wake_relay(tx, destination)
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
 from datetime import date
 
 import pytest
@@ -55,7 +54,7 @@ class TestNumbers:
     ) -> None:
         fetch = Numbers._next_block
 
-        def fetch_slowly(numbers: Numbers, key: tuple[str, str, date]) -> Iterator[int]:
+        def fetch_slowly(numbers: Numbers, key: tuple[str, str, date]) -> range:
             block = fetch(numbers, key)
             threading.Event().wait(0.05)
             return block
