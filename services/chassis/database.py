@@ -153,14 +153,15 @@ class Database:
                 conn.execution_options(isolation_level="REPEATABLE READ")
                 conn.begin()
             yield conn
-            conn.rollback()
+            # Not a rollback: psycopg forgets a connection's prepared statements at each one.
+            conn.commit()
 
     def answers(self) -> bool:
         """Whether the database answers a trivial question now."""
         try:
             with self.engine.connect() as conn:
                 conn.execute(text("SELECT 1"))
-                conn.rollback()
+                conn.commit()
         except Exception as error:
             log.warning("database does not answer", extra={"fields": {"error": type(error).__name__}})
             return False
@@ -202,6 +203,8 @@ def _postgres(url: str, pool_size: int) -> Engine:
         pool_size=pool_size,
         max_overflow=10,
         pool_pre_ping=False,
+        # The connection used last knows its statements best.
+        pool_use_lifo=True,
         pool_recycle=1800,
         connect_args={"connect_timeout": 5, "options": "-c statement_timeout=30000 -c timezone=UTC"},
     )

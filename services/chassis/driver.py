@@ -16,6 +16,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.sql.elements import ClauseElement
 
 _PLACE = re.compile(r"%\((\w+)\)s|%%")
+_CURSOR = "zongzhi_cursor"
 Converters = dict[str, Callable[[Any], Any]]
 
 
@@ -50,18 +51,24 @@ def numbered(sql: str, start: int = 0) -> tuple[str, list[str]]:
     return _PLACE.sub(place, sql), names
 
 
+def _of_driver(conn: Connection) -> Any:
+    return conn.connection.driver_connection
+
+
 def run(conn: Connection, sql: str, values: Sequence[Any]) -> list[tuple[Any, ...]]:
     """Runs it inside the connection's transaction and gives the rows that it returns. Raises what SQLAlchemy would."""
-    driver: Any = conn.connection.driver_connection
+    # `info` lives as long as the driver's connection.
+    cursor = conn.info.get(_CURSOR)
+    if cursor is None:
+        cursor = conn.info[_CURSOR] = psycopg.RawCursor(_of_driver(conn))
     try:
-        cursor = psycopg.RawCursor(driver)
         # Who listens to an engine hears of these statements too.
         for tell in conn.dispatch.before_cursor_execute:
             tell(conn, cursor, sql, values, None, False)
         cursor.execute(sql.encode(), values)
         return cursor.fetchall() if cursor.pgresult is not None and cursor.pgresult.nfields else []
     except psycopg.Error as error:
-        lost = conn.dialect.is_disconnect(error, driver, None)  # type: ignore[arg-type]
+        lost = conn.dialect.is_disconnect(error, _of_driver(conn), None)  # type: ignore[arg-type]
         if lost:
             conn.invalidate(error)
         raise DBAPIError.instance(
