@@ -58,6 +58,8 @@ class Doors:
         told[2].accepted()
         told[3].referred()
         told[4].referred().consent_all()
+        # The hall hears of it a moment later; what strangers must not change must have come to rest.
+        told[4].becomes("MEDIATING", owner_epoch=2)
         told[5].accepted().conclude()
         found = [known for story in told for known in self._known(story)]
         self.cases = found + self.cases
