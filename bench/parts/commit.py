@@ -8,9 +8,9 @@ from bench.ground import BARE_DATABASE, Ground
 from bench.rounds import Compared, Round, alternate
 
 TITLE = "用例提交速度与裸写同样行之比 · use cases against bare handlers writing the same rows"
-SECONDS, PAIRS = 4.0, 5
+SECONDS, PAIRS = 3.0, 9
 # More than a round can use up.
-PER_ROUND = 6000
+PER_ROUND = 4000
 
 
 def measure(ground: Ground) -> list[Figure]:

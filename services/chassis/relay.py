@@ -27,8 +27,8 @@ log = logging.getLogger(__name__)
 WINDOW = 500
 # The net under bell and NOTIFY.
 POLL_S = 0.2
-# From one batch to the next: a busy service would otherwise be kept busy with sending its events one by one.
-LEAST_S = 0.01
+# From a batch of several to the next: a busy service would otherwise be kept busy with sending its events one by one.
+LEAST_S = 0.025
 # A span keeps no more links.
 MOST_LINKS = 256
 
@@ -105,7 +105,8 @@ class _Sender:
                 self._bus_is_back.wait(pause(failures))
             elif sent.confirmed < WINDOW:
                 self._woken.wait(POLL_S)
-                self._stopping.wait(max(0.0, began + LEAST_S - time.monotonic()))
+                if sent.confirmed > 1:
+                    self._stopping.wait(max(0.0, began + LEAST_S - time.monotonic()))
 
     def _told(self, sent: _Sent, failures: int) -> int:
         """One line when sending begins to fail and one when it goes again. Returns the failures in a row."""

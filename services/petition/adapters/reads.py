@@ -23,6 +23,7 @@ from sqlalchemy import (
 from services.chassis import deadline_store, referrals, search_store, timeline
 from services.chassis.codes import parse_case_number
 from services.chassis.database import Database
+from services.chassis.deadline import Deadline
 from services.chassis.identity import Identity
 from services.petition.adapters.store import COLUMNS, persons_of, persons_of_one, petition_of
 from services.petition.adapters.tables import divisions, petition_persons, petitions
@@ -49,9 +50,8 @@ class SqlReads:
         rows = self._conn.execute(_ONE, {"petition_id": petition_id}).mappings().all()
         return next(iter(self._cases(rows)), None)
 
-    def case_of(self, petition: Petition) -> Case:
-        """What a screen shows beside a petition that is at hand."""
-        clocks = deadline_store.of_subject(self._conn, petition.id)
+    def case_of(self, petition: Petition, clocks: Sequence[Deadline]) -> Case:
+        """What a screen shows beside a petition that is at hand with its clocks."""
         sent = referrals.of_subject(self._conn, petition.id)
         return Case(petition, self._name(petition.division_code), tuple(clocks), tuple(sent))
 

@@ -17,7 +17,7 @@ from services.chassis.database import Database, Tx
 from services.chassis.ids import uuid7
 from services.chassis.numbers import Numbers
 from services.chassis.requests import Once
-from services.chassis.tables import deadlines, referrals
+from services.chassis.tables import referrals
 from services.petition.adapters import messages
 from services.petition.adapters.reads import SqlReads
 from services.petition.adapters.store import SqlWork, person_hash
@@ -114,7 +114,7 @@ class PetitionService(PetitionServiceServicer):
         def refer(tx: Tx) -> pb.Petition:
             work, others = self.office.work(tx), messages.persons(request.respondents)
             return self._shown(
-                tx, use_cases.refer_petition(work, request.id, others, request.dispute_type.strip(), request.reason)
+                work, use_cases.refer_petition(work, request.id, others, request.dispute_type.strip(), request.reason)
             )
 
         return self.office.once.run(request, pb.Petition, refer)
@@ -154,8 +154,10 @@ class PetitionService(PetitionServiceServicer):
 
     def _change(self, deed: Callable[[SqlWork], Petition]) -> pb.Petition:
         with self.office.db.transaction() as tx:
-            return self._shown(tx, deed(self.office.work(tx)))
+            work = self.office.work(tx)
+            return self._shown(work, deed(work))
 
-    def _shown(self, tx: Tx, changed: Petition) -> pb.Petition:
+    def _shown(self, work: SqlWork, changed: Petition) -> pb.Petition:
         # Read in the same transaction, so that the answer shows what this deed made and nothing later.
-        return messages.petition(mask(self.office.reads(tx.seeing(deadlines, referrals)).case_of(changed)), tx.now)
+        reads = self.office.reads(work.tx.seeing(referrals))
+        return messages.petition(mask(reads.case_of(changed, work.clocks.of(changed.id))), work.now)

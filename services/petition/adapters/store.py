@@ -15,12 +15,13 @@ from services.chassis.calendar import WorkCalendar
 from services.chassis.clock import legal_date
 from services.chassis.codes import keyed_hash, normalise_id_no, normalise_phone, normalise_public_code
 from services.chassis.database import Tx
-from services.chassis.deadline import Deadline, Limit
+from services.chassis.deadline import OPEN, Deadline, Limit
 from services.chassis.identity import Identity
 from services.chassis.masking import mask_text
 from services.chassis.reads import Read
 from services.chassis.referral import Referral
 from services.chassis.search import normalise
+from services.chassis.tables import deadlines
 from services.chassis.tables import referrals as referrals_table
 from services.chassis.writes import Write
 from services.petition.adapters import messages
@@ -105,22 +106,35 @@ class SqlClocks:
     def __init__(self, tx: Tx, calendar: WorkCalendar) -> None:
         self._tx = tx
         self._calendar = calendar
+        # As read and not changed since; the petition's row lock guards them.
+        self._known: dict[str, list[Deadline]] = {}
+
+    def of(self, petition_id: str) -> list[Deadline]:
+        """All clocks of a petition, as they stand in this transaction."""
+        if petition_id not in self._known:
+            conn = self._tx.seeing(deadlines)
+            self._known[petition_id] = deadline_store.of_subject(conn, petition_id)
+        return self._known[petition_id]
 
     def open(self, limit: Limit, petition_id: str, on: date) -> Deadline:
         """Starts a clock."""
+        self._known.clear()
         return deadline_store.open_deadline(self._tx, limit, SUBJECT, petition_id, on, self._calendar)
 
     def meet(self, petition_id: str, kind: str, on: date) -> None:
         """The duty was done."""
+        self._known.clear()
         deadline_store.meet(self._tx, petition_id, kind, on)
 
     def cancel(self, petition_id: str) -> None:
         """No duty is left."""
+        self._known.clear()
         deadline_store.cancel_running(self._tx, petition_id)
 
     def find(self, petition_id: str, kind: str) -> Deadline | None:
-        """The clock of this kind."""
-        return deadline_store.find(self._tx, petition_id, kind)
+        """The open clock of this kind, or else the newest closed one."""
+        of_kind = (clock for clock in self.of(petition_id) if clock.kind == kind)
+        return max(of_kind, key=lambda clock: (clock.state in OPEN, clock.id), default=None)
 
 
 class SqlReferrals:
