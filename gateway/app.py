@@ -68,6 +68,7 @@ def create_app(
     sessions = Sessions(
         signer or Signer(settings.token_private_key_file),
         verifier or Verifier(settings.token_keys_file, settings.tier),
+        settings.tier,
     )
     pages = Pages(found, sessions, accounts or Accounts(settings.data_dir, settings.tier), stubs.health)
     gateway = Gateway(found, pages, sessions, stubs, tracer)
@@ -159,7 +160,7 @@ class Gateway:
             return problems.answer(problems.internal())
 
     def _call(self, route: Route, environ: Mapping[str, Any], variables: dict[str, str]) -> Response:
-        identity = self._sessions.identify(environ)
+        identity = self._sessions.caller(environ, open_to_all=route.access.open)
         message = reading.request_of(route, environ, variables)
         reply = self._stubs.call(route, message, self._sessions.internal_token(identity, route.service))
         return Response(json_out.dumps(reply, route.response_body), content_type="application/json; charset=utf-8")

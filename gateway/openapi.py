@@ -106,6 +106,8 @@ def _operation(route: Route, schemas: Schemas, told: dict[str, str]) -> Schema:
     }
     if access.reveals:
         operation["x-reveals"] = True
+    if access.open:
+        operation["security"] = []
     if route.body:
         operation["requestBody"] = _request_body(route, schemas, told, in_path)
     return operation

@@ -21,6 +21,9 @@ class Role:
     reveals: bool = False
 
 
+# A citizen who did not sign in. Not a role that an account can hold.
+PUBLIC = "public"
+
 ROLES: dict[str, Role] = {
     "hall": Role("接访窗口", works_in=("petition",)),
     "hall_lead": Role("接访负责人", works_in=("petition",), reveals=True),
@@ -31,11 +34,15 @@ ROLES: dict[str, Role] = {
 
 def permissions(roles: Iterable[str]) -> frozenset[str]:
     """Everything that these roles may do together. A role that does not exist gives nothing."""
-    return frozenset().union(*(_permissions_of(name) for name in roles if name in ROLES))
+    return frozenset().union(*(_permissions_of(name) for name in roles if name in ROLES or name == PUBLIC))
 
 
 @cache
 def _permissions_of(name: str) -> frozenset[str]:
+    if name == PUBLIC:
+        return frozenset(
+            declared.access(method).permission for method in access.methods() if declared.access(method).open
+        )
     role = ROLES[name]
     return frozenset(role.granted) | {
         permission

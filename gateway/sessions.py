@@ -49,15 +49,24 @@ class Signer:
 class Sessions:
     """Opens sessions, proves them, and vouches towards services for whoever holds one."""
 
-    def __init__(self, signer: Signer, verifier: tokens.Verifier) -> None:
+    def __init__(self, signer: Signer, verifier: tokens.Verifier, tier: str) -> None:
         self._signer = signer
         self._verifier = verifier
+        self._public = Identity(
+            account=roles.PUBLIC, tier=tier, scope=tier.rstrip("0"), roles=frozenset({roles.PUBLIC})
+        )
         self._lock = threading.Lock()
         self._internal: OrderedDict[tuple[Identity, str], tuple[float, str]] = OrderedDict()
 
     def open(self, identity: Identity) -> str:
         """The session token of somebody who has just proved who they are. It names roles; permissions are looked up."""
         return self._signer.sign(replace(identity, permissions=frozenset()), AUDIENCE, SESSION_S)
+
+    def caller(self, environ: Mapping[str, Any], *, open_to_all: bool) -> Identity:
+        """Who sends this request; a citizen who did not sign in where the contract is open. Raises Unauthenticated."""
+        if open_to_all and not environ.get("HTTP_AUTHORIZATION"):
+            return self._public
+        return self.identify(environ)
 
     def identify(self, environ: Mapping[str, Any]) -> Identity:
         """Who sends this request. Raises Unauthenticated."""

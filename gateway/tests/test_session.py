@@ -170,7 +170,7 @@ def test_a_rotated_key_is_taken_up_and_old_sessions_go_on(tmp_path: Path) -> Non
 def test_an_internal_token_is_signed_anew_before_it_expires(gateway: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     now = [1000.0]
     monkeypatch.setattr("gateway.sessions.time.monotonic", lambda: now[0])
-    sessions = Sessions(gateway.signer, gateway.verifier)
+    sessions = Sessions(gateway.signer, gateway.verifier, gateway.settings.tier)
     first = sessions.internal_token(CLERK, "petition")
     now[0] += 239
     assert sessions.internal_token(CLERK, "petition") == first

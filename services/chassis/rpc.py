@@ -68,7 +68,7 @@ class GrpcServer:
         """Listens and answers; returns the port. Raises PortTaken. It does not wait for a database that is away."""
         self.service.join(self._server)
         health_pb2_grpc.add_HealthServicer_to_server(self._health, self._server)
-        names = (self.service.grpc_name, health.SERVICE_NAME, reflection.SERVICE_NAME)
+        names = (*self.service.grpc_names, health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection(names, self._server)
         self.port = self._listen()
         self._readiness.start()
@@ -154,6 +154,6 @@ class _Readiness:
             return
         self._ready = ready
         status = health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
-        for name in ("", self._service.grpc_name):
+        for name in ("", *self._service.grpc_names):
             self._servicer.set(name, status)
         log.info("readiness changed", extra={"fields": {"service": self._service.name, "ready": ready}})

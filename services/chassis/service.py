@@ -22,8 +22,8 @@ class Service:
     db: Database
     # Adds the servicer to a gRPC server.
     join: Callable[[grpc.Server], None]
-    # Full name of the gRPC service, for health, reflection and the permission table.
-    grpc_name: str
+    # Full names of the gRPC services that `join` adds, the main one first: for health and reflection.
+    grpc_names: tuple[str, ...]
     listeners: Listeners
     # Called inside the sweeper's transaction when a clock turns amber or red: (tx, deadline, "amber" | "red").
     on_crossing: Callable[[Tx, Deadline, str], None]

@@ -36,7 +36,7 @@ def build(settings: Settings, *, db: Database | None = None, calendar: WorkCalen
         settings=settings,
         db=db,
         join=join,
-        grpc_name=mediation_pb2.DESCRIPTOR.services_by_name["MediationService"].full_name,
+        grpc_names=(mediation_pb2.DESCRIPTOR.services_by_name["MediationService"].full_name,),
         listeners=listen(store),
         on_crossing=on_crossing,
     )

@@ -111,7 +111,7 @@ def a_service(desk: Desk, db: FakeDatabase, settings: Settings) -> Service:
         settings=settings,
         db=cast(Database, db),
         join=join,
-        grpc_name="zongzhi.petition.v1.PetitionService",
+        grpc_names=("zongzhi.petition.v1.PetitionService",),
         listeners=Listeners(),
         on_crossing=lambda *_: None,
     )
