@@ -17,7 +17,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -62,7 +62,9 @@ def run(task: str, source: bytes | Path, limits: Limits | None = None, **argumen
     return bytes(found)
 
 
-def lines(task: str, source: bytes | Path, limits: Limits | None = None, **arguments: Any) -> Iterator[Any]:
+def lines(
+    task: str, source: bytes | Path, limits: Limits | None = None, **arguments: Any
+) -> Generator[Any, None, None]:
     """What the task writes as one JSON value a line, each as soon as it comes. Raises as `run` does."""
     allowed, read = limits or Limits(), 0
     with _child(task, source, allowed, arguments) as process:

@@ -71,7 +71,7 @@ class Mediation:
 def fake_service(name: str, db: Database, listeners: Listeners | None = None, tier: str = TIER) -> Service:
     """A service of the chassis alone."""
     settings = Settings(tier=tier)
-    return Service(name, settings, db, lambda _: None, f"test.{name}", listeners or Listeners(), lambda *_: None)
+    return Service(name, settings, db, lambda _: None, (f"test.{name}",), listeners or Listeners(), lambda *_: None)
 
 
 def announce(

@@ -52,7 +52,7 @@ class Hearer:
 
 def a_service(db: Database, hearer: Callable[[Tx, Deadline, str], None], **settings: Any) -> Service:
     return Service(
-        "petition", Settings(tier="341702000000", **settings), db, lambda _server: None, "", Listeners(), hearer
+        "petition", Settings(tier="341702000000", **settings), db, lambda _server: None, (), Listeners(), hearer
     )
 
 
