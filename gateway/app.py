@@ -16,7 +16,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 from opentelemetry import trace
 from werkzeug import Response
 
-from gateway import json_out, problems, reading, routes
+from gateway import inside, json_out, problems, reading, routes
 from gateway.accounts import Accounts
 from gateway.pages import Page, Pages
 from gateway.paths import Paths, compile_template
@@ -64,7 +64,8 @@ def create_app(
     tracer = telemetry.tracer("gateway") if telemetry else trace.NoOpTracer()
     served = routes.served() if services is None else services
     found = routes.routes_of(served)
-    stubs = Stubs(served, channels if channels is not None else open_channels(settings, served, tracer))
+    asked = inside.neighbours(served)
+    stubs = Stubs(asked, channels if channels is not None else open_channels(settings, asked, tracer))
     sessions = Sessions(
         signer or Signer(settings.token_private_key_file),
         verifier or Verifier(settings.token_keys_file, settings.tier),
