@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import grpc
 
-from protos.petition.v1 import petition_pb2
+from protos.petition.v1 import following_pb2, petition_pb2
+from protos.petition.v1.following_pb2_grpc import add_FollowingServiceServicer_to_server
 from protos.petition.v1.petition_pb2_grpc import add_PetitionServiceServicer_to_server
-from services.chassis import datakey, deployment
+from services.chassis import datakey, deployment, directory_store
 from services.chassis.calendar import WorkCalendar
 from services.chassis.database import Database, Tx
 from services.chassis.deadline import Deadline
+from services.chassis.directory import Directory
 from services.chassis.numbers import Numbers
 from services.chassis.requests import Once
 from services.chassis.service import Service
 from services.chassis.settings import Settings
-from services.petition.adapters.directory import Directory, seed
+from services.petition.adapters.forgetting import Forgetting
 from services.petition.adapters.listeners import listen
+from services.petition.adapters.progress_watch import Watch
 from services.petition.adapters.rpc import Office, PetitionService
+from services.petition.adapters.rpc_following import FollowingService, FollowingSettings
 from services.petition.application import answers
 
 NAME = "petition"
@@ -25,39 +29,56 @@ NAME = "petition"
 def build(settings: Settings, *, db: Database | None = None, calendar: WorkCalendar | None = None) -> Service:
     """The petition service on these settings; tests bring a database and a calendar of their own."""
     db = db or Database(settings.database_url_of(NAME), create=True)
-    office = open_office(settings, db, calendar or _calendar(settings))
+    office = open_office(settings, db, calendar or _own_calendar(settings))
+
+    # Of four gRPC threads one may wait for progress; more waiting gateways ask again every second.
+    watch = Watch(db, max(1, settings.grpc_threads // 4))
 
     def on_crossing(tx: Tx, deadline: Deadline, colour: str) -> None:
         answers.clock_crossed(office.work(tx), deadline, colour)
 
     def join(server: grpc.Server) -> None:
         add_PetitionServiceServicer_to_server(PetitionService(office), server)  # type: ignore[no-untyped-call]  # generated
+        add_FollowingServiceServicer_to_server(following(settings, office, watch), server)  # type: ignore[no-untyped-call]
 
     return Service(
         name=NAME,
         settings=settings,
         db=db,
         join=join,
-        grpc_names=(petition_pb2.DESCRIPTOR.services_by_name["PetitionService"].full_name,),
+        grpc_names=(
+            petition_pb2.DESCRIPTOR.services_by_name["PetitionService"].full_name,
+            following_pb2.DESCRIPTOR.services_by_name["FollowingService"].full_name,
+        ),
         listeners=listen(office.work),
         on_crossing=on_crossing,
-        seed=seed,
+        seed=directory_store.seed,
+        calendar=lambda: office.calendar,
+        parts=lambda: (watch, Forgetting(db)),
     )
 
 
-def open_office(settings: Settings, db: Database, calendar: WorkCalendar) -> Office:
+def following(settings: Settings, office: Office, watch: Watch) -> FollowingService:
+    """What citizens and event streams follow a case by."""
+    own = FollowingSettings(
+        settings.public_url, settings.slip_font, settings.filings_per_hour, settings.filings_per_day
+    )
+    return FollowingService(office, own, watch)
+
+
+def open_office(settings: Settings, db: Database, calendar: WorkCalendar | None) -> Office:
     """What the RPCs and listeners stand on."""
     key = datakey.load(settings.data_key_file)
     return Office(
         db=db,
         tier=settings.tier,
         hash_key=key.hash_key,
-        calendar=calendar,
+        own_calendar=calendar,
         directory=Directory(db),
         numbers=Numbers(db, lambda: deployment.of(db, settings.tier).node),
         once=Once(db, key.seal_key),
     )
 
 
-def _calendar(settings: Settings) -> WorkCalendar:
-    return WorkCalendar.from_file(settings.holidays) if settings.holidays else WorkCalendar.published()
+def _own_calendar(settings: Settings) -> WorkCalendar | None:
+    return WorkCalendar.from_file(settings.holidays) if settings.holidays else None
