@@ -14,7 +14,7 @@ _AT_ONCE = 500
 
 
 def beside(db: Database, chunks: Table) -> Database:
-    """Where the rows lie: on PostgreSQL in the service's own database; on SQLite in a file beside, so that it stays small.
+    """Where the rows lie: on PostgreSQL in the service's own database, on SQLite beside it, which stays small.
 
     The file is made when it is missing.
     """
