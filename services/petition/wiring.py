@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import grpc
 
-from protos.petition.v1 import following_pb2, petition_pb2
+from protos.petition.v1 import following_pb2, petition_pb2, registers_pb2
 from protos.petition.v1.following_pb2_grpc import add_FollowingServiceServicer_to_server
 from protos.petition.v1.petition_pb2_grpc import add_PetitionServiceServicer_to_server
+from protos.petition.v1.registers_pb2_grpc import add_RegisterServiceServicer_to_server
 from services.chassis import datakey, deployment, directory_store
 from services.chassis.calendar import WorkCalendar
 from services.chassis.database import Database, Tx
@@ -17,10 +18,12 @@ from services.chassis.requests import Once
 from services.chassis.service import Service
 from services.chassis.settings import Settings
 from services.petition.adapters.forgetting import Forgetting
+from services.petition.adapters.job_worker import JobWorker
 from services.petition.adapters.listeners import listen
 from services.petition.adapters.progress_watch import Watch
 from services.petition.adapters.rpc import Office, PetitionService
 from services.petition.adapters.rpc_following import FollowingService, FollowingSettings
+from services.petition.adapters.rpc_registers import RegisterService
 from services.petition.application import answers
 
 NAME = "petition"
@@ -34,12 +37,15 @@ def build(settings: Settings, *, db: Database | None = None, calendar: WorkCalen
     # Of four gRPC threads one may wait for progress; more waiting gateways ask again every second.
     watch = Watch(db, max(1, settings.grpc_threads // 4))
 
+    jobs = JobWorker(office)
+
     def on_crossing(tx: Tx, deadline: Deadline, colour: str) -> None:
         answers.clock_crossed(office.work(tx), deadline, colour)
 
     def join(server: grpc.Server) -> None:
         add_PetitionServiceServicer_to_server(PetitionService(office), server)  # type: ignore[no-untyped-call]  # generated
         add_FollowingServiceServicer_to_server(following(settings, office, watch), server)  # type: ignore[no-untyped-call]
+        add_RegisterServiceServicer_to_server(RegisterService(office, jobs.wake), server)  # type: ignore[no-untyped-call]
 
     return Service(
         name=NAME,
@@ -49,12 +55,13 @@ def build(settings: Settings, *, db: Database | None = None, calendar: WorkCalen
         grpc_names=(
             petition_pb2.DESCRIPTOR.services_by_name["PetitionService"].full_name,
             following_pb2.DESCRIPTOR.services_by_name["FollowingService"].full_name,
+            registers_pb2.DESCRIPTOR.services_by_name["RegisterService"].full_name,
         ),
         listeners=listen(office.work),
         on_crossing=on_crossing,
         seed=directory_store.seed,
         calendar=lambda: office.calendar,
-        parts=lambda: (watch, Forgetting(db)),
+        parts=lambda: (watch, Forgetting(db), jobs),
     )
 
 

@@ -65,6 +65,10 @@ class SqlReads:
         query = _NEWEST.where(*seen_by(caller), *self._narrowed(filters, at)).limit(limit)
         return self._cases(self._conn.execute(_following(query, after)).mappings().all())
 
+    def matching(self, caller: Identity, filters: Filters, at: datetime) -> Select[Any]:
+        """The ids of the petitions that a list would show."""
+        return select(_C.id).where(*seen_by(caller), *self._narrowed(filters, at))
+
     def timeline(self, petition_id: str, after_seq: int, limit: int) -> list[Line]:
         """Lines of a case, oldest first."""
         found = timeline.page(self._conn, petition_id, after_seq, limit)

@@ -57,7 +57,7 @@ def list_petitions(
             "colour takes COLOUR_GREEN, COLOUR_AMBER or COLOUR_RED.",
         )
     size, narrowed = paging.page_size(wanted.size), _fingerprint(filters)
-    after = _position(paging.decode_token(wanted.token, narrowed))
+    after = position_of(paging.decode_token(wanted.token, narrowed))
     found = reads.page(caller, filters, after, size + 1, now)
     token = ""
     if len(found) > size:
@@ -109,7 +109,8 @@ def _fingerprint(filters: Filters) -> str:
     return "|".join(str(sorted(value) if isinstance(value, frozenset) else value) for value in vars(filters).values())
 
 
-def _position(parts: tuple[str, ...] | None) -> Position | None:
+def position_of(parts: tuple[str, ...] | None) -> Position | None:
+    """Where a page goes on, as its token says."""
     if parts is None:
         return None
     try:
