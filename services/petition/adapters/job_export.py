@@ -20,7 +20,7 @@ from services.petition.adapters.job_store import RESULT
 from services.petition.adapters.register_places import Places
 from services.petition.adapters.rpc import Office
 from services.petition.application.masked import mask
-from services.petition.application.ports import Case, Filters, Position
+from services.petition.application.ports import Case, Filters
 from services.petition.domain.job import Job, JobState
 from services.petition.domain.limits import ACCEPT, CONCLUDE
 from services.petition.domain.register_columns import CASE_NUMBER, CLASS_ZH, COLUMNS
@@ -73,14 +73,14 @@ class ExportRun:
             return int(conn.execute(select(func.count()).select_from(found.subquery())).scalar_one())
 
     def _rows(self, filters: Filters) -> Iterator[list[Any]]:
-        """Newest first, all of one moment."""
-        places, at, after = Places(self._office.directory), clock.now(), None
+        """In the order in which they came, all of one moment."""
+        places, at = Places(self._office.directory), clock.now()
+        after: tuple[date, str] | None = None
         with self._office.db.reading() as conn:
             reads = self._office.reads(conn)
-            while found := reads.page(self._job.identity, filters, after, PAGE, at):
+            while found := reads.by_day(self._job.identity, filters, after, PAGE, at):
                 yield from (row_of(case if self._job.revealed else mask(case), places) for case in found)
-                last = found[-1].petition
-                after = Position(last.registered_at, last.id)
+                after = (found[-1].petition.received_on, found[-1].petition.id)
 
     def _progress(self, done: int, total: int) -> bool:
         """Says how far it is; False when somebody asked it to end."""

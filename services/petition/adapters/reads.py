@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -64,6 +64,17 @@ class SqlReads:
         """Petitions that the caller may see, newest first."""
         query = _NEWEST.where(*seen_by(caller), *self._narrowed(filters, at)).limit(limit)
         return self._cases(self._conn.execute(_following(query, after)).mappings().all())
+
+    def by_day(
+        self, caller: Identity, filters: Filters, after: tuple[date, str] | None, limit: int, at: datetime
+    ) -> list[Case]:
+        """The same petitions in the order in which they came, as a register has them."""
+        query = select(*COLUMNS).where(*seen_by(caller), *self._narrowed(filters, at))
+        if after is not None:
+            position = tuple_(literal(after[0], _C.received_on.type), literal(after[1], _C.id.type))
+            query = query.where(tuple_(_C.received_on, _C.id) > position)
+        query = query.order_by(_C.received_on, _C.id).limit(limit)
+        return self._cases(self._conn.execute(query).mappings().all())
 
     def matching(self, caller: Identity, filters: Filters, at: datetime) -> Select[Any]:
         """The ids of the petitions that a list would show."""
