@@ -45,7 +45,7 @@ class Version:
 
 def entries(conn: Connection, kind: str) -> list[Entry]:
     """All entries of a kind, by code and period."""
-    return [entry_of(row) for row in conn.execute(_OF_KIND, {"of_kind": kind}).mappings()]
+    return [entry_of({**row}) for row in conn.execute(_OF_KIND, {"of_kind": kind}).mappings()]
 
 
 def versions(conn: Connection) -> dict[str, Version]:
@@ -85,7 +85,7 @@ def load_shipped(tx: Tx) -> int:
     for kind, rows in everything().items():
         known = locked_version(tx, kind)
         if known is None or known.version < FIRST:
-            replace_kind(tx, Version(kind, FIRST, tx.now, digest_of(rows)), rows)
+            replace_kind(tx, Version(kind, FIRST, tx.now, digest_of(rows)), rows, {row.code: 1 for row in rows})
             written += len(rows)
     return written
 

@@ -36,7 +36,7 @@ def build(settings: Settings, *, db: Database | None = None) -> Service:
         grpc_names=(directory_pb2.DESCRIPTOR.services_by_name["DirectoryService"].full_name,),
         listeners=Listeners(),
         on_crossing=_no_clocks,
-        seed=seed,
+        seed=lambda database: seed(database, settings.tier),
         calendar=directory.calendar,
     )
 

@@ -13,15 +13,22 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from protos.grid.v1 import directory_pb2 as pb
 from services.chassis.directory_entries import CATEGORIES, DIVISIONS, POSTS, STAFF, UNITS
 from services.chassis.refusal import Invalid
+from services.grid.application.importing import Options, Report, shown
 from services.grid.application.ports import LogLine, Shown
 from services.grid.application.queries import Counts
+from services.grid.domain.plan import ADDED, CHANGED, ENDED, Change, Wrong
 
 LEVEL = (pb.DivisionLevel, "DIVISION_LEVEL_")
 UNIT_KIND = (pb.UnitKind, "UNIT_KIND_")
 PRESENCE = (pb.Presence, "PRESENCE_")
 SET = (pb.CategorySet, "CATEGORY_SET_")
 DAY_KIND = (pb.DayKind, "DAY_KIND_")
+CHANGE: dict[str, Any] = {
+    ADDED: pb.CHANGE_KIND_ADDED, CHANGED: pb.CHANGE_KIND_CHANGED, ENDED: pb.CHANGE_KIND_ENDED,
+}  # fmt: skip
 Enumeration = tuple[EnumTypeWrapper, str]
+# Of a long list: what a person reads before correcting the file.
+MOST_SHOWN = 1000
 
 
 def number(enum: Enumeration, word: str) -> Any:
@@ -132,3 +139,35 @@ def show(kind: str, shown: Shown) -> Message:
     """An entry of any kind as its message."""
     message: Message = SHOW[kind](shown)
     return message
+
+
+def asked(options: Options, digest: str, request_id: str) -> pb.ImportAsked:
+    """What an import asks for, so that a repeat of it is known."""
+    on = options.effective_on.isoformat() if options.effective_on else ""
+    return pb.ImportAsked(
+        request_id=request_id, kind=options.kind, complete=options.complete, effective_on=on, sha256=digest
+    )
+
+
+def report(found: Report) -> pb.ImportReport:
+    """What an import does, or would do; of long lists the beginning."""
+    outcome, changes, wrong = found.outcome, found.outcome.changes, found.outcome.wrong
+    counted = {what: sum(change.what == what for change in changes) for what in CHANGE}
+    return pb.ImportReport(
+        kind=outcome.kind, dry_run=found.options.dry_run, applied=outcome.applied, version=outcome.version,
+        rows=outcome.rows, added=counted[ADDED], changed=counted[CHANGED], ended=counted[ENDED],
+        unchanged=outcome.plan.unchanged, changes=map(_change, changes[:MOST_SHOWN]), wrong=len(wrong),
+        wrong_rows=[_wrong(one) for one in wrong[:MOST_SHOWN]], warnings=found.warnings[:MOST_SHOWN],
+    )  # fmt: skip
+
+
+def _change(change: Change) -> pb.DirectoryChange:
+    fields = [pb.FieldChange(field=name, before=was, after=is_) for name, was, is_ in shown(change)]
+    return pb.DirectoryChange(
+        row=change.row, kind=CHANGE[change.what], directory=change.kind, code=change.code,
+        effective_on=change.effective_on.isoformat(), fields=fields,
+    )  # fmt: skip
+
+
+def _wrong(one: Wrong) -> pb.WrongRow:
+    return pb.WrongRow(row=one.row, column=one.field, reason=one.zh, reason_en=one.en)

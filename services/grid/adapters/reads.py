@@ -45,8 +45,8 @@ class SqlReads:
     def years(self, on: date) -> tuple[int, int]:
         """First and last published year of the calendar, as it stood on a day; (0, 0) when there is none."""
         query = select(func.min(_C.code), func.max(_C.code)).where(_C.kind == CALENDARS, _holds(on))
-        first, last = self._conn.execute(query).one()
-        return (int(first[:4]), int(last[:4])) if first else (0, 0)
+        first, last = (str(found or "0000") for found in self._conn.execute(query).one())
+        return int(first[:4]), int(last[:4])
 
     def log(self, kind: str, before: int, limit: int) -> list[LogLine]:
         """Versions of a kind, newest first."""
@@ -58,7 +58,7 @@ class SqlReads:
         keys = [(row["code"], row["valid_from"]) for row in rows if row["kind"] == STAFF]
         people = people_of(self._conn, keys) if keys else {}
         return [
-            Shown(entry_of(row), row["revision"], people.get((row["code"], row["valid_from"]), Person()))
+            Shown(entry_of({**row}), row["revision"], people.get((row["code"], row["valid_from"]), Person()))
             for row in rows
         ]
 

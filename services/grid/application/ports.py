@@ -62,6 +62,9 @@ class LogLine:
     digest: str
 
 
+Entries = Collection[Entry]
+
+
 class Reads(Protocol):
     """Reads for screens."""
 
@@ -112,7 +115,7 @@ class Work(Protocol):
     def people(self) -> Mapping[tuple[str, date], Person]:
         """Names and phones of the staff, by code and beginning of the period."""
 
-    def store(self, kind: str, ended: Collection[Entry], added: Collection[Entry], replaced: Collection[Entry]) -> None:
+    def store(self, kind: str, ended: Entries, added: Entries, corrected: Entries) -> None:
         """Keeps new ends of periods, new periods, and periods that are corrected on the day on which they began."""
 
     def store_people(self, people: Mapping[tuple[str, date], Person]) -> None:

@@ -51,7 +51,7 @@ def _units(division: Entry, above: list[Entry]) -> Iterator[Entry]:
 def village_name(division: Entry) -> str:
     """里山村委会 → 里山村, 秀山居委会 → 秀山社区."""
     plain = division.name
-    for ending in ("居民委员会", "村民委员会", "居委会", "委员会", "委会"):
+    for ending in ("居民委员会", "村民委员会", "居委会", "村委会", "委员会", "委会"):
         if plain.endswith(ending) and len(plain) > len(ending):
             plain = plain.removesuffix(ending)
             break

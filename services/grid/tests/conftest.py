@@ -11,7 +11,7 @@ import pytest
 from services.chassis import datakey, migrations
 from services.chassis.database import Database
 from services.grid.adapters.seeds import seed
-from services.grid.tests.office import Office
+from services.grid.tests.office import TIER, Office
 
 
 @pytest.fixture(scope="session")
@@ -20,7 +20,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("grid") / "template.db"
     migrations.migrate("grid", f"sqlite:///{path}")
     db = Database(f"sqlite:///{path}")
-    seed(db)
+    seed(db, TIER)
     with db.engine.connect() as conn:
         conn.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     db.close()
@@ -35,7 +35,7 @@ def grid_db(backend: str, new_url: Callable[[], str], template: Path) -> Iterato
         shutil.copy(template, str(db.url.database))
     else:
         migrations.migrate("grid", db.url.render_as_string(hide_password=False))
-        seed(db)
+        seed(db, TIER)
     yield db
     db.close()
 
