@@ -33,7 +33,7 @@ class RowStore:
         self.db = db
         self._chunks = chunks
         self._add = insert(chunks)
-        begin, end = bindparam("begin"), bindparam("end")
+        begin, end = bindparam("begin", type_=chunks.c.start.type), bindparam("end", type_=chunks.c.start.type)
         self._touched = (
             select(chunks.c.start, chunks.c.data)
             .where(chunks.c.blob_id == bindparam("name"), chunks.c.start < end, chunks.c.start + chunks.c.size > begin)
@@ -66,7 +66,7 @@ class RowStore:
     def _delete_some(self, name: str) -> bool:
         c = self._chunks.c
         with self.db.transaction() as tx:
-            starts = list(tx.conn.scalars(select(c.start).where(c.blob_id == name).limit(_AT_ONCE)))
+            starts: list[int] = list(tx.conn.scalars(select(c.start).where(c.blob_id == name).limit(_AT_ONCE)))
             tx.conn.execute(delete(self._chunks).where(c.blob_id == name, c.start.in_(starts)))
         return len(starts) == _AT_ONCE
 

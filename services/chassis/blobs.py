@@ -109,7 +109,7 @@ class Blobs:
         # Marked first: a file that is going cannot be kept any more while its bytes are deleted.
         due = select(self._ledger.c.id).where(self._ledger.c.due_at < now).limit(BATCH)
         with self.db.transaction() as tx:
-            names = list(tx.conn.scalars(due))
+            names: list[str] = list(tx.conn.scalars(due))
             tx.conn.execute(update(self._ledger).where(self._ledger.c.id.in_(names)).values(state=GOING))
         return names
 

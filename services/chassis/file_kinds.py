@@ -1,7 +1,8 @@
 """What a file is, found from its bytes as they pass, and whether its name says the same.
 
 puremagic knows signatures at the beginning. It cannot look inside containers or tell text from noise, so OOXML, OFD and
-OLE documents and texts are looked at here, and the brands of MP4 that it does not know. Whatever is not in KINDS (programs, scripts, pages, archives) is refused.
+OLE documents, texts and the brands of MP4 are looked at here. Whatever is not in KINDS (programs, scripts, pages,
+archives) is refused.
 """
 
 from __future__ import annotations
@@ -160,7 +161,7 @@ class Recogniser:
 
     def _read_text(self, piece: bytes) -> None:
         if self._decoders is None:
-            names = ("utf-16",) if self._head[:2] in (b"\xff\xfe", b"\xfe\xff") else _ENCODINGS
+            names = ("utf-16",) if bytes(self._head[:2]) in (b"\xff\xfe", b"\xfe\xff") else _ENCODINGS
             self._decoders = {name: codecs.getincrementaldecoder(name)("strict") for name in names}
         if "utf-16" not in self._decoders and _NOT_IN_TEXT(piece):
             self._decoders = {}

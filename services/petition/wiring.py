@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import grpc
 
-from protos.petition.v1 import following_pb2, petition_pb2, registers_pb2
+from protos.petition.v1 import attachments_pb2, following_pb2, petition_pb2, registers_pb2
+from protos.petition.v1.attachments_pb2_grpc import add_AttachmentServiceServicer_to_server
 from protos.petition.v1.following_pb2_grpc import add_FollowingServiceServicer_to_server
 from protos.petition.v1.petition_pb2_grpc import add_PetitionServiceServicer_to_server
 from protos.petition.v1.registers_pb2_grpc import add_RegisterServiceServicer_to_server
 from services.chassis import datakey, deployment, directory_store
+from services.chassis.blobs import BlobSweeper
 from services.chassis.calendar import WorkCalendar
 from services.chassis.database import Database, Tx
 from services.chassis.deadline import Deadline
@@ -17,11 +19,13 @@ from services.chassis.numbers import Numbers
 from services.chassis.requests import Once
 from services.chassis.service import Service
 from services.chassis.settings import Settings
+from services.petition.adapters.file_room import open_room
 from services.petition.adapters.forgetting import Forgetting
 from services.petition.adapters.job_worker import JobWorker
 from services.petition.adapters.listeners import listen
 from services.petition.adapters.progress_watch import Watch
 from services.petition.adapters.rpc import Office, PetitionService
+from services.petition.adapters.rpc_attachments import AttachmentService
 from services.petition.adapters.rpc_following import FollowingService, FollowingSettings
 from services.petition.adapters.rpc_registers import RegisterService
 from services.petition.application import answers
@@ -38,6 +42,7 @@ def build(settings: Settings, *, db: Database | None = None, calendar: WorkCalen
     watch = Watch(db, max(1, settings.grpc_threads // 4))
 
     jobs = JobWorker(office)
+    files = open_room(settings, db)
 
     def on_crossing(tx: Tx, deadline: Deadline, colour: str) -> None:
         answers.clock_crossed(office.work(tx), deadline, colour)
@@ -46,6 +51,7 @@ def build(settings: Settings, *, db: Database | None = None, calendar: WorkCalen
         add_PetitionServiceServicer_to_server(PetitionService(office), server)  # type: ignore[no-untyped-call]  # generated
         add_FollowingServiceServicer_to_server(following(settings, office, watch), server)  # type: ignore[no-untyped-call]
         add_RegisterServiceServicer_to_server(RegisterService(office, jobs.wake), server)  # type: ignore[no-untyped-call]
+        add_AttachmentServiceServicer_to_server(AttachmentService(office, files), server)  # type: ignore[no-untyped-call]
 
     return Service(
         name=NAME,
@@ -56,12 +62,13 @@ def build(settings: Settings, *, db: Database | None = None, calendar: WorkCalen
             petition_pb2.DESCRIPTOR.services_by_name["PetitionService"].full_name,
             following_pb2.DESCRIPTOR.services_by_name["FollowingService"].full_name,
             registers_pb2.DESCRIPTOR.services_by_name["RegisterService"].full_name,
+            attachments_pb2.DESCRIPTOR.services_by_name["AttachmentService"].full_name,
         ),
         listeners=listen(office.work),
         on_crossing=on_crossing,
         seed=directory_store.seed,
         calendar=lambda: office.calendar,
-        parts=lambda: (watch, Forgetting(db), jobs),
+        parts=lambda: (watch, Forgetting(db), jobs, BlobSweeper(NAME, files.blobs)),
     )
 
 

@@ -187,7 +187,12 @@ class TestOnRows:
     def test_no_transaction_holds_more_than_one_row(self, store: RowStore, monkeypatch: pytest.MonkeyPatch) -> None:
         begun: list[int] = []
         real = store.db.transaction
-        monkeypatch.setattr(store.db, "transaction", lambda *given: (begun.append(1), real(*given))[1])
+
+        def counted(*given: Any) -> Any:
+            begun.append(1)
+            return real(*given)
+
+        monkeypatch.setattr(store.db, "transaction", counted)
         store.write("one", pieces())
         assert len(begun) == 3
 
