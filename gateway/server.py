@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import logging
+import os
+import signal
 import socket
 import threading
 from typing import Any
@@ -12,9 +14,10 @@ from cheroot import wsgi
 from flask import Flask
 
 from gateway.app import EXTENSION, create_app
+from gateway.live import Live
 from gateway.openapi import version
 from gateway.sessions import Signer
-from services.chassis import logs, telemetry
+from services.chassis import datakey, logs, telemetry
 from services.chassis.settings import Settings
 from services.chassis.tokens import Verifier
 
@@ -22,6 +25,8 @@ log = logging.getLogger("zongzhi.gateway")
 
 BACKLOG = 512
 KEPT_CONNECTIONS = 1000
+# A gateway that also answers requests keeps no more event streams than these; `--streams` is for many.
+STREAMS_BESIDE = 32
 
 
 class PortTaken(Exception):
@@ -53,6 +58,10 @@ class CherootServer:
         # By default the eleventh caller's connection would be closed after every answer.
         self._server.keep_alive_conn_limit = KEPT_CONNECTIONS
         self._server.error_log = _log_error  # type: ignore[method-assign,assignment]  # as cheroot documents it
+        # Each event stream brings a thread of its own and takes it away again: requests keep theirs.
+        self._live = app.extensions[EXTENSION].live
+        self._live.when_changed(lambda: self._resize(1), lambda: self._resize(-1))
+        self._resizing = threading.Lock()
         self._thread = threading.Thread(target=self._server.serve, name="gateway", daemon=True)
         self.host = host
         self.port = port
@@ -65,19 +74,32 @@ class CherootServer:
             raise PortTaken(self.host, self.port) from None
         self.port = int(self._server.bind_addr[1])
         self._thread.start()
+        self._app.extensions[EXTENSION].start()
         log.info("gateway listens", extra={"fields": {"host": self.host, "port": self.port}})
         return self.port
 
     def stop(self) -> None:
         """Takes no more requests, finishes those in flight, then lets the channels go."""
+        self._live.drain()
         self._server.stop()
         if self._thread.is_alive():
             self._thread.join(self._drain_s)
         self._app.extensions[EXTENSION].close()
 
+    def _resize(self, by: int) -> None:
+        with self._resizing:
+            if by > 0:
+                self._server.requests.grow(by)
+            else:
+                self._server.requests.shrink(-by)
 
-def serve_granian(settings: Settings, workers: int = 1, threads: int = 16) -> None:
-    """Serves until SIGTERM or SIGINT with `workers` processes of `threads` threads; requests in flight are finished."""
+
+def serve_granian(settings: Settings, workers: int = 1, threads: int = 16, *, streams: bool = False) -> None:
+    """Serves until SIGTERM or SIGINT with `workers` processes of `threads` threads; requests in flight are finished.
+
+    With `streams` each process has room for all event streams that STREAMS allows, else for a few.
+    """
+    places = settings.streams if streams else min(settings.streams, STREAMS_BESIDE)
     from granian.constants import HTTPModes, Interfaces
     from granian.server import Server
 
@@ -89,20 +111,22 @@ def serve_granian(settings: Settings, workers: int = 1, threads: int = 16) -> No
         settings.gateway_port,
         interface=Interfaces.WSGI,
         workers=workers,
-        blocking_threads=threads,
+        # They come when needed and go when idle. Requests use `threads` of them, streams one each.
+        blocking_threads=threads + places,
         backlog=BACKLOG,
         http=HTTPModes.http1,
         websockets=False,
         workers_kill_timeout=max(1, round(settings.drain_s)),
         respawn_failed_workers=True,
         log_dictconfig=_granian_logs(settings.log_level),
-    ).serve(target_loader=functools.partial(_load, settings), wrap_loader=False)
+    ).serve(target_loader=functools.partial(_load, settings, threads, places), wrap_loader=False)
 
 
 def check_startable(settings: Settings) -> None:
     """Raises KeysBroken or PortTaken here, once, before worker after worker would end over it with a stack trace."""
     Signer(settings.token_private_key_file)
     Verifier(settings.token_keys_file, settings.tier)
+    datakey.load(settings.data_key_file)
     host, port = settings.gateway_host, settings.gateway_port
     try:
         socket.create_server((host, port), family=socket.AF_INET6 if ":" in host else socket.AF_INET).close()
@@ -110,11 +134,44 @@ def check_startable(settings: Settings) -> None:
         raise PortTaken(host, port) from None
 
 
-def _load(settings: Settings) -> Flask:
+def _load(settings: Settings, threads: int, places: int) -> Flask:
     """Runs once in every worker process."""
     logs.configure_logging("gateway", settings.log_level)
     watching = telemetry.configure("gateway", settings.tier, endpoint=settings.otlp_endpoint, version=version())
-    return create_app(settings, watching)
+    app = create_app(settings, watching)
+    gateway = app.extensions[EXTENSION]
+    gateway.live.limit(places)
+    _drain_at_signal(gateway.live)
+    app.wsgi_app = _at_once(app.wsgi_app, threads)  # type: ignore[method-assign]  # as Flask documents it
+    gateway.start()
+    return app
+
+
+def _at_once(wsgi: Any, most: int) -> Any:
+    """No more requests at once than these; what a stream sends afterwards is not held by it."""
+    turns = threading.BoundedSemaphore(most)
+
+    def application(environ: dict[str, Any], start_response: Any) -> Any:
+        with turns:
+            return wsgi(environ, start_response)
+
+    return application
+
+
+def _drain_at_signal(live: Live) -> None:
+    """Granian waits at SIGTERM for answers to end, so event streams must be told. It sets its own handlers later, and
+    a handler of ours would be lost; the interpreter writes every signal into this pipe whoever handles it."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    signal.set_wakeup_fd(writer, warn_on_full_buffer=False)
+
+    def listen() -> None:
+        ends = {signal.SIGTERM, signal.SIGINT}
+        while (heard := os.read(reader, 1)) and heard[0] not in ends:
+            pass
+        live.drain()
+
+    threading.Thread(target=listen, name="live-drain", daemon=True).start()
 
 
 def _log_error(message: str = "", level: int = logging.ERROR, traceback: bool = False) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import NoReturn
 
 from services.chassis.settings import Settings, SettingsMissing
-from services.roles_names import service_names
+from services.roles_names import database_names, service_names
 
 Command = Callable[[argparse.Namespace, Settings], int]
 
@@ -32,7 +32,7 @@ def _work(args: argparse.Namespace, settings: Settings) -> int:
 def _gateway(args: argparse.Namespace, settings: Settings) -> int:
     from gateway.server import serve_granian
 
-    serve_granian(settings, workers=args.workers, threads=args.threads)
+    serve_granian(settings, workers=args.workers, threads=args.threads, streams=args.streams)
     return 0
 
 
@@ -113,12 +113,20 @@ def _name(text: str) -> str:
     return text
 
 
-def _names(parser: argparse.ArgumentParser, *, every: bool = True) -> None:
+def _database(text: str) -> str:
+    if text not in database_names():
+        raise argparse.ArgumentTypeError(
+            f"没有名为 {text} 的数据库。there is no database {text} ({', '.join(database_names())})"
+        )
+    return text
+
+
+def _names(parser: argparse.ArgumentParser, *, every: bool = True, databases: bool = False) -> None:
     parser.add_argument(
         "names",
         nargs="*" if every else "+",
         metavar="NAME",
-        type=_name,
+        type=_database if databases else _name,
         help="服务名,如 petition mediation" + (";不写则为全部 (none: all of them)" if every else ""),
     )
     if every:
@@ -139,14 +147,26 @@ def _parser() -> argparse.ArgumentParser:
     gateway = add("gateway", _gateway, "HTTP 网关 · the HTTP gateway")
     gateway.add_argument("--workers", type=int, default=1, help="进程数 · worker processes")
     gateway.add_argument("--threads", type=int, default=16, help="每个进程的线程数 · threads of each")
+    gateway.add_argument(
+        "--streams",
+        action="store_true",
+        help="为大量实时连接而设(/v1/**/events),上限见 STREAMS · for many event streams, as many as STREAMS says",
+    )
     add("all", _all, "全部放在一个进程里,用 SQLite 和本地总线 · everything in one process")
-    add("setup", _setup, "生成密钥和演示账号(已有则不动)· make keys and the demo login, leaving what is there")
+    add("setup", _setup, "生成密钥(已有则不动)· make keys, leaving what is there")
     migrate = add("migrate", _migrate, "把数据库升级到本版本 · bring databases to this release's schema")
-    _names(migrate)
+    _names(migrate, databases=True)
     migrate.add_argument(
         "--create", action="store_true", help="数据库不存在时先建 · create missing PostgreSQL databases first"
     )
-    _names(add("seed", _seed, "载入随软件提供的区划和单位 · load the shipped divisions and offices"))
+    _names(
+        add(
+            "seed",
+            _seed,
+            "载入随软件提供的区划和单位;DEMO=1 时建演示账号 · load the shipped tables; with DEMO=1 the demo accounts",
+        ),
+        databases=True,
+    )
     status = add(
         "status",
         _status,
@@ -157,7 +177,7 @@ def _parser() -> argparse.ArgumentParser:
     _outbox_parser(add("outbox", _outbox, "重发某段时间已发出的事件 · send again what was sent in a span of time"))
     audit = add("audit", _audit, "核对审计链 · verify the audit chain")
     audit.add_argument("deed", choices=["verify"])
-    _names(audit)
+    _names(audit, databases=True)
     audit.add_argument(
         "--head",
         metavar="NO:HASH",

@@ -26,7 +26,7 @@ from gateway.server import serve_granian
 from services.chassis.settings import Settings
 folder, port, address = sys.argv[1:]
 serve_granian(Settings(tier="341702000000", data_dir=Path(folder), gateway_port=int(port),
-                       petition_address=address, mediation_address=address), workers=1, threads=4)
+                       petition_address=address, mediation_address=address, grid_address=address), workers=1, threads=4)
 """
 
 
