@@ -11,8 +11,10 @@ import threading
 from typing import Any
 
 from cheroot import wsgi
+from cheroot.server import HTTPConnection, HTTPRequest
 from flask import Flask
 
+from gateway import downloads
 from gateway.app import EXTENSION, create_app
 from gateway.live import Live
 from gateway.openapi import version
@@ -27,6 +29,11 @@ BACKLOG = 512
 KEPT_CONNECTIONS = 1000
 # A gateway that also answers requests keeps no more event streams than these; `--streams` is for many.
 STREAMS_BESIDE = 32
+# Of the threads that answer requests, uploads leave these to the others.
+THREADS_KEPT = 4
+# What is left of a refused body and read, so that its caller hears the answer; then the connection is closed.
+LARGEST_REST = 16 * 1024 * 1024
+_PIECE = 65536
 
 
 class PortTaken(Exception):
@@ -38,6 +45,24 @@ class PortTaken(Exception):
             f"Cannot listen on {host}:{port}: the port is taken or the address is not this machine's; "
             "stop what holds it, or set another GATEWAY_PORT."
         )
+
+
+class _Request(HTTPRequest):  # type: ignore[misc]
+    """Reads what is left of a body in pieces; cheroot would take it into memory whole, however long it is."""
+
+    def send_headers(self) -> None:
+        """Called once, before the answer."""
+        rest, most = self.rfile, LARGEST_REST
+        while not self.chunked_read and getattr(rest, "remaining", 0) > 0:
+            if rest.remaining > most or not (read := len(rest.read(min(_PIECE, rest.remaining)))):
+                self.close_connection = True
+                break
+            most -= read
+        super().send_headers()
+
+
+class _Connection(HTTPConnection):  # type: ignore[misc]
+    RequestHandlerClass = _Request
 
 
 class CherootServer:
@@ -55,13 +80,17 @@ class CherootServer:
             shutdown_timeout=max(1, round(drain_s)),
         )
         self._server.version = "zongzhi"
+        self._server.ConnectionClass = _Connection
         # By default the eleventh caller's connection would be closed after every answer.
         self._server.keep_alive_conn_limit = KEPT_CONNECTIONS
         self._server.error_log = _log_error  # type: ignore[method-assign,assignment]  # as cheroot documents it
         # Each event stream brings a thread of its own and takes it away again: requests keep theirs.
         self._live = app.extensions[EXTENSION].live
         self._live.when_changed(lambda: self._resize(1), lambda: self._resize(-1))
-        self._resizing = threading.Lock()
+        # So does each file on its way, whose caller's line may be slow.
+        for carrier in (app.extensions[EXTENSION].uploads, app.extensions[EXTENSION].downloads):
+            carrier.places.when_changed(lambda: self._resize(1), lambda: self._resize(-1))
+        self._resizing, self._streams = threading.Lock(), 0
         self._thread = threading.Thread(target=self._server.serve, name="gateway", daemon=True)
         self.host = host
         self.port = port
@@ -87,11 +116,18 @@ class CherootServer:
         self._app.extensions[EXTENSION].close()
 
     def _resize(self, by: int) -> None:
+        pool = self._server.requests
         with self._resizing:
-            if by > 0:
-                self._server.requests.grow(by)
+            self._streams += by
+            # `shrink` would take those that have gone already for some that are still to go.
+            pool._clear_dead_threads()
+            there = len(pool._threads)
+            wanted = pool.min + self._streams
+            if there < wanted:
+                pool.grow(wanted - there)
             else:
-                self._server.requests.shrink(-by)
+                # It counts in those that were asked to go and have not gone yet.
+                pool.shrink(there - wanted)
 
 
 def serve_granian(settings: Settings, workers: int = 1, threads: int = 16, *, streams: bool = False) -> None:
@@ -112,7 +148,7 @@ def serve_granian(settings: Settings, workers: int = 1, threads: int = 16, *, st
         interface=Interfaces.WSGI,
         workers=workers,
         # They come when needed and go when idle. Requests use `threads` of them, streams one each.
-        blocking_threads=threads + places,
+        blocking_threads=threads + places + downloads.AT_ONCE,
         backlog=BACKLOG,
         http=HTTPModes.http1,
         websockets=False,
@@ -141,6 +177,8 @@ def _load(settings: Settings, threads: int, places: int) -> Flask:
     app = create_app(settings, watching)
     gateway = app.extensions[EXTENSION]
     gateway.live.limit(places)
+    # An upload is a request as long as it lasts.
+    gateway.uploads.limit(max(1, threads - THREADS_KEPT))
     _drain_at_signal(gateway.live)
     app.wsgi_app = _at_once(app.wsgi_app, threads)  # type: ignore[method-assign]  # as Flask documents it
     gateway.start()

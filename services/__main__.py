@@ -10,6 +10,8 @@ from typing import NoReturn
 from services.chassis.settings import Settings, SettingsMissing
 from services.roles_names import database_names, service_names
 
+# They run where no installation is.
+NEED_NOTHING = ("settings", "import")
 Command = Callable[[argparse.Namespace, Settings], int]
 
 
@@ -90,6 +92,12 @@ def _restored(args: argparse.Namespace, settings: Settings) -> int:
     from services import operations
 
     return operations.restored(settings, args.names)
+
+
+def _import(args: argparse.Namespace, _: Settings) -> int:
+    from services import cli_import
+
+    return cli_import.run(args)
 
 
 def _settings(_: argparse.Namespace, __: Settings) -> int:
@@ -184,8 +192,15 @@ def _parser() -> argparse.ArgumentParser:
         help="另存的链头,用来发现被截去的尾部 · a head kept elsewhere, to find a cut-off end",
     )
     _names(add("restored", _restored, "从备份恢复之后运行:编号不再重复 · after a restore: numbers never repeat"))
+    _import_parser(add("import", _import, "导入登记表(.xlsx、.csv)· bring a register in, through the gateway"))
     add("settings", _settings, "列出全部环境变量 · list every environment variable")
     return parser
+
+
+def _import_parser(parser: argparse.ArgumentParser) -> None:
+    from services import cli_import
+
+    cli_import.options(parser)
 
 
 def _held_parser(parser: argparse.ArgumentParser) -> None:
@@ -215,7 +230,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command. What a person did wrong is one sentence and exit code 2; nothing is half done."""
     args = _parser().parse_args(argv)
     try:
-        settings = Settings() if args.command == "settings" else Settings.from_env()
+        settings = Settings() if args.command in NEED_NOTHING else Settings.from_env()
         return int(args.run(args, settings) or 0)
     except BrokenPipeError:
         return 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import grpc
 
 from protos.petition.v1 import attachments_pb2, following_pb2, petition_pb2, registers_pb2
@@ -47,6 +49,9 @@ def build(settings: Settings, *, db: Database | None = None, calendar: WorkCalen
     def on_crossing(tx: Tx, deadline: Deadline, colour: str) -> None:
         answers.clock_crossed(office.work(tx), deadline, colour)
 
+    def on_moved(tx: Tx, deadline: Deadline, before: date) -> None:
+        answers.clock_moved(office.work(tx), deadline, before)
+
     def join(server: grpc.Server) -> None:
         add_PetitionServiceServicer_to_server(PetitionService(office), server)  # type: ignore[no-untyped-call]  # generated
         add_FollowingServiceServicer_to_server(following(settings, office, watch), server)  # type: ignore[no-untyped-call]
@@ -66,6 +71,7 @@ def build(settings: Settings, *, db: Database | None = None, calendar: WorkCalen
         ),
         listeners=listen(office.work),
         on_crossing=on_crossing,
+        on_moved=on_moved,
         seed=directory_store.seed,
         calendar=lambda: office.calendar,
         parts=lambda: (watch, Forgetting(db), jobs, BlobSweeper(NAME, files.blobs)),

@@ -8,6 +8,7 @@ from datetime import date, datetime
 from protos.petition.v1 import following_pb2 as pb
 from services.chassis import clock
 from services.chassis.deadline import Deadline
+from services.chassis.directory_entries import Division
 from services.chassis.masking import mask_text
 from services.petition.adapters import messages
 from services.petition.adapters.progress_reads import Changed, Row, Rows
@@ -91,6 +92,12 @@ def filed(
         case_number=case_number, public_code=public_code, slip_path="/v1/track:slip", track_path="/track",
         office=office(registered), clock=public_clock(running, at), notice=NOTICE_ZH, notice_en=NOTICE_EN,
     )  # fmt: skip
+
+
+def divisions(found: Iterable[Division]) -> Iterator[pb.FilingDivision]:
+    """Divisions, as the public knows them."""
+    for one in found:
+        yield pb.FilingDivision(code=one.code, title=one.name, level=one.level, parent_code=one.parent)
 
 
 def materials(found: Iterable[Material], names: list[str]) -> Iterator[pb.Material]:

@@ -61,13 +61,15 @@ class Watch:
             self._waiting += 1
             self._begin()
         try:
-            while is_wanted():
-                seen = self._rings
-                left = end - time.monotonic()
-                if has_changed() or self._ended or left <= 0:
-                    break
+            seen = -1
+            while is_wanted() and not self._ended and time.monotonic() < end:
+                if self._rings != seen:
+                    seen = self._rings
+                    if has_changed():
+                        break
                 with self._changed:
-                    self._changed.wait_for(lambda seen=seen: self._rings != seen, min(left, 1.0))  # type: ignore[misc]
+                    if self._rings == seen:
+                        self._changed.wait(min(1.0, max(0.0, end - time.monotonic())))
         finally:
             with self._changed:
                 self._waiting -= 1

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from itertools import islice
+
 from services.chassis import clock
 from services.chassis.directory import Directory
-from services.chassis.directory_entries import UNITS
+from services.chassis.directory_entries import DIVISIONS, UNITS, Division, division_of
 from services.chassis.refusal import Unavailable
 from services.petition.application.following_ports import PublicOffice
 
@@ -38,6 +40,16 @@ class PublicOffices:
                 "This tier has no reception hall yet, so nothing can be filed online; come or call.",
             )
         return unit.code
+
+    def divisions(self, parent: str, after: str, limit: int) -> list[Division]:
+        """The divisions of this tier as they are today, by code; with a parent only those directly under it."""
+        today, scope = clock.legal_date(clock.now()), self._tier.rstrip("0")
+        found = sorted(
+            (entry for entry in self._directory.entries(DIVISIONS) if entry.holds(today) and entry.code > after),
+            key=lambda entry: entry.code,
+        )
+        ours = (one for one in found if one.code.startswith(scope) and parent in ("", one.parent))
+        return [division_of(entry) for entry in islice(ours, limit)]
 
     def _phone(self, code: str) -> str:
         today = clock.legal_date(clock.now())

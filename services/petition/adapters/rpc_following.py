@@ -133,6 +133,15 @@ class FollowingService(FollowingServiceServicer):
 
         return self.office.once.run(request, pb.FilePetitionOnlineResponse, register)
 
+    def ListFilingDivisions(
+        self, request: pb.ListFilingDivisionsRequest, _: Context
+    ) -> pb.ListFilingDivisionsResponse:
+        size, narrowed = paging.page_size(request.page_size), f"filing divisions {request.parent_code}"
+        (after,) = paging.decode_token(request.page_token, narrowed) or ("",)
+        found = self.offices.divisions(request.parent_code, after, size + 1)
+        token = paging.encode_token((found[size - 1].code,), narrowed) if len(found) > size else ""
+        return pb.ListFilingDivisionsResponse(divisions=words.divisions(found[:size]), next_page_token=token)
+
     def ListMaterials(self, request: pb.ListMaterialsRequest, _: Context) -> pb.ListMaterialsResponse:
         size = paging.page_size(request.page_size)
         (before,) = paging.decode_token(request.page_token, f"materials {request.id}") or ("",)

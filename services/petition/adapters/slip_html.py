@@ -25,7 +25,6 @@ table { border-collapse: collapse; width: 100% }
 th, td { border: .75pt solid #000; padding: 3pt 5pt; text-align: left; vertical-align: top; overflow-wrap: anywhere }
 th { width: 6em; font-weight: normal; white-space: nowrap }
 ol { margin: 6pt 0 0; padding-left: 1.4em }
-footer { margin-top: 6pt; text-align: right }
 @media screen { body { margin: 16px auto; border: 1px solid #999; padding: 20px } }
 """
 
@@ -38,9 +37,8 @@ def page(slip: Slip) -> bytes:
     return (
         f'<!doctype html><html lang=zh-CN><head><meta charset=utf-8><meta name=viewport content="width=device-width">'
         f"<title>信访登记回执</title><style>{STYLE}</style></head><body>"
-        f"<header>{copy}<h1>信访登记回执</h1><p>{escape(slip.office)}</p></header>"
-        f"{_code(slip)}<table>{rows}</table><ol>{notes}</ol>"
-        f"<footer>打印日期 {escape(slip.printed_on)}</footer></body></html>"
+        f"<header>{copy}<h1>信访登记回执</h1><p>{escape(slip.office)} · 打印日期 {escape(slip.printed_on)}</p></header>"
+        f"{_code(slip)}<table>{rows}</table><ol>{notes}</ol></body></html>"
     ).encode()
 
 

@@ -83,14 +83,14 @@ def _story(slip: dict[str, Any], width: float) -> Iterator[Any]:
     from reportlab.lib.units import mm
     from reportlab.platypus import HRFlowable, Paragraph, Spacer, Table
 
-    body = ParagraphStyle("body", fontName="zh", fontSize=9.5, leading=14, wordWrap="CJK")
+    body = ParagraphStyle("body", fontName="zh", fontSize=9.5, leading=13.5, wordWrap="CJK")
     centred = ParagraphStyle("centred", body, alignment=1)
     title = ParagraphStyle("title", centred, fontSize=16, leading=22)
     right = ParagraphStyle("right", body, alignment=2)
     if slip["is_copy"]:
         yield Paragraph(f"补打(第 {slip['print_no']} 次)", right)
     yield Paragraph("信访登记回执", title)
-    yield Paragraph(_plain(slip["office"]), centred)
+    yield Paragraph(_plain(f"{slip['office']} · 打印日期 {slip['printed_on']}"), centred)
     yield HRFlowable(width="100%", thickness=1.2, color=colors.black, spaceBefore=3, spaceAfter=6)
     if slip["code"]:
         yield _code(slip, body)
@@ -101,8 +101,6 @@ def _story(slip: dict[str, Any], width: float) -> Iterator[Any]:
     yield Spacer(1, 2 * mm)
     for number, note in enumerate(slip["notes"], 1):
         yield Paragraph(f"{number}. {_plain(note)}", body)
-    yield Spacer(1, 2 * mm)
-    yield Paragraph(f"打印日期 {_plain(slip['printed_on'])}", right)
 
 
 def _code(slip: dict[str, Any], body: Any) -> Any:

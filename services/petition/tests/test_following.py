@@ -20,6 +20,8 @@ from services.petition.tests.hall import (
     LABOUR,
     NEIGHBOUR,
     PETITIONER,
+    TIER,
+    TOWN,
     a_registration,
     an_officer,
     days_ago,
@@ -386,6 +388,21 @@ class TestFiling:
         door.file()
         with pytest.raises(Exhausted):
             door.file()
+
+
+    def test_the_form_offers_the_divisions_that_this_tier_serves(self, door):
+        found, token = [], ""
+        while True:
+            page = door.call("ListFilingDivisions", pb.ListFilingDivisionsRequest(page_size=100, page_token=token))
+            found += page.divisions
+            token = page.next_page_token
+            if not token:
+                break
+        assert len(found) > 240
+        assert [one.code for one in found] == sorted({one.code for one in found})
+        towns = door.call("ListFilingDivisions", pb.ListFilingDivisionsRequest(parent_code=TIER)).divisions
+        assert {one.parent_code for one in towns} == {TIER}
+        assert TOWN in [one.code for one in towns]
 
 
 class TestReissue:
