@@ -100,6 +100,12 @@ def _import(args: argparse.Namespace, _: Settings) -> int:
     return cli_import.run(args)
 
 
+def _directory(args: argparse.Namespace, settings: Settings) -> int:
+    from services import cli_directory
+
+    return cli_directory.run(args, settings)
+
+
 def _settings(_: argparse.Namespace, __: Settings) -> int:
     print(Settings.help())
     return 0
@@ -193,8 +199,15 @@ def _parser() -> argparse.ArgumentParser:
     )
     _names(add("restored", _restored, "从备份恢复之后运行:编号不再重复 · after a restore: numbers never repeat"))
     _import_parser(add("import", _import, "导入登记表(.xlsx、.csv)· bring a register in, through the gateway"))
+    _directory_parser(add("directory", _directory, "区划、单位等目录 · the directory: show, import, publish"))
     add("settings", _settings, "列出全部环境变量 · list every environment variable")
     return parser
+
+
+def _directory_parser(parser: argparse.ArgumentParser) -> None:
+    from services import cli_directory
+
+    cli_directory.options(parser)
 
 
 def _import_parser(parser: argparse.ArgumentParser) -> None:

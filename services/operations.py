@@ -49,7 +49,8 @@ def seed(settings: Settings, names: list[str]) -> int:
             _seed_demo(settings)
             continue
         service = build(name, settings)
-        print(f"{name}: {service.seed(service.db)} 行 rows", file=sys.stderr)
+        rows = service.seed(service.db) + (service.seed_demo(service.db) if settings.demo else 0)
+        print(f"{name}: {rows} 行 rows", file=sys.stderr)
         service.db.close()
     return 0
 
