@@ -17,15 +17,17 @@ from google.protobuf.descriptor import ServiceDescriptor
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from gateway import downloads, routes, uploads
+from gateway.accounts import wiring
 from gateway.app import create_app
 from gateway.paths import BadTemplate
 from gateway.server import CherootServer
 from gateway.sessions import Signer
-from gateway.tests.conftest import CLERK
+from gateway.tests.conftest import CLERK, session_for
 from gateway.tests.fakes import FakeServices, refuse
 from protos.files.v1 import files_pb2
 from protos.options.v1 import options_pb2
 from services.chassis import clients
+from services.chassis.identity import Identity
 from services.chassis.refusal import IllegalMove
 from services.chassis.settings import Settings
 
@@ -165,10 +167,12 @@ def served(settings: Settings) -> Iterator[Door]:
     fakes = FakeServices([ARCHIVE])
     fakes.start()
     name = routes.neighbour(ARCHIVE)
-    app = create_app(settings, services=[ARCHIVE], channels={name: clients.channel(fakes.address)})
+    db = wiring.open_database(settings)
+    app = create_app(settings, services=[ARCHIVE], channels={name: clients.channel(fakes.address)}, db=db)
     server = CherootServer(app, "127.0.0.1", 0)
     port = server.start()
-    yield Door(port, Signer(settings.token_private_key_file).sign(CLERK, "gateway", 600), fakes, Archive())
+    asking = Identity(CLERK.account, CLERK.tier, session=session_for(db, CLERK, {}))
+    yield Door(port, Signer(settings.token_private_key_file).sign(asking, "gateway", 600), fakes, Archive())
     server.stop()
     fakes.stop()
 
