@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -171,7 +171,8 @@ def served(settings: Settings) -> Iterator[Door]:
     app = create_app(settings, services=[ARCHIVE], channels={name: clients.channel(fakes.address)}, db=db)
     server = CherootServer(app, "127.0.0.1", 0)
     port = server.start()
-    asking = Identity(CLERK.account, CLERK.tier, session=session_for(db, CLERK, {}))
+    archivist = replace(CLERK, account="archivist")
+    asking = Identity(archivist.account, archivist.tier, session=session_for(db, archivist, {}))
     yield Door(port, Signer(settings.token_private_key_file).sign(asking, "gateway", 600), fakes, Archive())
     server.stop()
     fakes.stop()
@@ -280,6 +281,17 @@ def test_a_refusal_while_the_file_is_still_coming_is_heard(door: Door) -> None:
 def test_without_a_token_a_large_body_is_refused_and_the_caller_hears_it(door: Door) -> None:
     answer = door.send(file(bytes(LARGEST)), Authorization="")
     assert answer.status == 401
+
+
+def test_of_a_refused_body_that_never_ends_only_the_beginning_is_read(door: Door) -> None:
+    head = f"POST /v1/shelves/7/files HTTP/1.1\r\nHost: x\r\nContent-Length: {10**12}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", door.port), timeout=60) as caller:
+        caller.sendall(head.encode() + bytes(MEBIBYTE))
+        said = caller.recv(65536)
+        while more := caller.recv(65536):
+            said += more
+    assert b" 401 " in said.partition(b"\r\n")[0]
+    assert b"Connection: close" in said
 
 
 def test_a_body_that_breaks_off_never_looks_complete(door: Door) -> None:
