@@ -74,6 +74,7 @@ def registration(request: pb.RegisterPetitionRequest, today: date) -> Registrati
         person_count=request.person_count,
         accused_unit=request.accused_unit.strip(),
         earlier_case_number=request.earlier_case_number.strip(),
+        category=request.category.strip(),
         batch_no=request.batch_no.strip(),
         leader_reception=request.leader_reception,
         repeated=request.repeated,
@@ -98,6 +99,7 @@ def filters(request: pb.ListPetitionsRequest) -> Filters:
         leader_reception=request.leader_reception,
         import_job_id=request.import_job_id.strip(),
         suspected_duplicate=request.suspected_duplicate,
+        category=request.category.strip(),
     )
 
 
@@ -121,7 +123,7 @@ def petition(shown: MaskedCase, at: datetime) -> pb.Petition:
         owner_service=p.owner_service, owner_tier=p.owner_tier, origin_tier=p.origin_tier, owner_epoch=p.owner_epoch,
         earlier_case_number=p.earlier_case_number, batch_no=p.batch_no, leader_reception=p.leader_reception,
         repeated=p.repeated, external_no=p.external_no, source_system=p.source_system, import_job_id=p.import_job_id,
-        suspected_duplicate_of=p.suspected_duplicate_of,
+        suspected_duplicate_of=p.suspected_duplicate_of, category=p.category, category_title=shown.category_title,
     )  # fmt: skip
 
 

@@ -24,7 +24,10 @@ from services.chassis import deadline_store, referrals, search_store, timeline
 from services.chassis.codes import parse_case_number
 from services.chassis.database import Database
 from services.chassis.deadline import Deadline
+from services.chassis.directory_entries import CATEGORIES
+from services.chassis.directory_tables import directory_entries
 from services.chassis.identity import Identity
+from services.chassis.referral import Referral
 from services.petition.adapters.store import COLUMNS, persons_of, persons_of_one, petition_of
 from services.petition.adapters.tables import petition_persons, petitions
 from services.petition.application.ports import Case, Directory, Filters, Line, Position
@@ -53,7 +56,7 @@ class SqlReads:
     def case_of(self, petition: Petition, clocks: Sequence[Deadline]) -> Case:
         """What a screen shows beside a petition that is at hand with its clocks."""
         sent = referrals.of_subject(self._conn, petition.id)
-        return Case(petition, self._name(petition.division_code), tuple(clocks), tuple(sent))
+        return self._case(petition, tuple(clocks), tuple(sent))
 
     def petition(self, petition_id: str) -> Petition | None:
         """One petition alone."""
@@ -91,13 +94,15 @@ class SqlReads:
         clocks = deadline_store.of_subjects(self._conn, ids)
         sent = referrals.of_subjects(self._conn, ids)
         return [
-            Case(petition_of(row, persons[key]), self._name(row["division_code"]), tuple(clocks[key]), tuple(sent[key]))
+            self._case(petition_of(row, persons[key]), tuple(clocks[key]), tuple(sent[key]))
             for key, row in zip(ids, rows, strict=True)
         ]
 
-    def _name(self, division_code: str) -> str:
-        division = self._directory.division(division_code)
-        return division.name if division else ""
+    def _case(self, petition: Petition, clocks: tuple[Deadline, ...], sent: tuple[Referral, ...]) -> Case:
+        division = self._directory.division(petition.division_code)
+        category = self._directory.category(petition.category) if petition.category else None
+        title = category.name if category else ""
+        return Case(petition, division.name if division else "", clocks, sent, category_title=title)
 
     def _narrowed(self, filters: Filters, at: datetime) -> Iterator[ColumnElement[bool]]:
         yield from narrowed_by_row(filters)
@@ -120,12 +125,20 @@ def seen_by(caller: Identity) -> Iterator[ColumnElement[bool]]:
         yield or_(_C.registered_unit.in_(units), _C.responsible_unit.in_(units))
 
 
+def categories_under(category: str) -> Select[Any]:
+    """The categories of the second level under one of the first."""
+    known = directory_entries.c
+    return select(known.code).where(known.kind == CATEGORIES, known.parent == category)
+
+
 def narrowed_by_row(filters: Filters) -> Iterator[ColumnElement[bool]]:
     """What the petition's own row says to the filters."""
     if filters.states:
         yield _C.state.in_(sorted(filters.states))
     if filters.channels:
         yield _C.channel.in_(sorted(filters.channels))
+    if filters.category:
+        yield or_(_C.category == filters.category, _C.category.in_(categories_under(filters.category)))
     if filters.division_prefix:
         yield _C.division_code.startswith(filters.division_prefix, autoescape=True)
     if filters.received_from is not None:

@@ -43,6 +43,7 @@ petitions = Table(
     _short("registered_unit"),
     _short("accused_unit"),
     _short("earlier_case_number", 40),
+    _short("category"),
     _short("responsible_unit"),
     _short("officer", 80),
     Column("outcome", String(20)),

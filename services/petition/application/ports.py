@@ -23,6 +23,8 @@ class Case:
     division_name: str
     deadlines: tuple[Deadline, ...] = ()
     referrals: tuple[Referral, ...] = ()
+    # Name of its 内容分类.
+    category_title: str = ""
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,8 @@ class Filters:
     leader_reception: bool = False
     import_job_id: str = ""
     suspected_duplicate: bool = False
+    # A category and all under it.
+    category: str = ""
     # Keyed hash of a petitioner's phone, identity number or name, and which of the three.
     person_key: str = ""
     person_hash: str = ""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from services.chassis import clock
+from services.chassis.directory_entries import PETITION_CONTENT
 from services.chassis.identity import Identity
 from services.chassis.ids import uuid7
 from services.chassis.masking import mask_text
@@ -46,6 +48,7 @@ def check_registration(directory: Directory, caller: Identity, draft: Registrati
     if not caller.unit:
         raise Forbidden("NO_UNIT", "您的账号没有所属单位,不能登记。", "Your account has no unit, so it cannot file.")
     _check_accused(directory, caller, draft.accused_unit)
+    _check_category(directory, draft)
 
 
 def register_petition(work: Work, petition_id: str, draft: Registration, case_number: str, public_code: str) -> Case:
@@ -57,15 +60,16 @@ def register_petition(work: Work, petition_id: str, draft: Registration, case_nu
     petition = registered(work, petition_id, draft, case_number)
     work.petitions.add(petition, public_code)
     # A late entry gives the office no more time: the law counts from the day on which it received the petition.
-    clock = work.clocks.open(ACCEPT, petition.id, draft.received_on)
+    started = work.clocks.open(ACCEPT, petition.id, draft.received_on)
     zh = f"已登记({CHANNEL_ZH[draft.channel]})"
     work.tell(petition.id, "petition.registered", zh, f"Registered ({draft.channel})")
     work.record(
         "petition.register", petition.id, case_number=case_number, channel=draft.channel.value,
         petition_class=draft.petition_class.value, division_code=draft.division_code, persons=draft.persons,
     )  # fmt: skip
-    division = work.directory.division(draft.division_code)
-    return Case(petition, division.name if division else "", (clock,))
+    division, category = work.directory.division(draft.division_code), work.directory.category(draft.category)
+    title = category.name if category else ""
+    return Case(petition, division.name if division else "", (started,), category_title=title)
 
 
 def accept_petition(work: Work, petition_id: str, responsible_unit: str = "") -> Petition:
@@ -208,12 +212,27 @@ def registered(work: Work, petition_id: str, draft: Registration, case_number: s
         persons=[replace(person, id=uuid7(), side=APPLICANT) for person in draft.representatives],
         accused_unit=draft.accused_unit,
         earlier_case_number=draft.earlier_case_number,
+        category=draft.category,
         batch_no=draft.batch_no,
         leader_reception=draft.leader_reception,
         repeated=draft.repeated,
         external_no=draft.external_no,
         source_system=draft.source_system,
     )
+
+
+def _check_category(directory: Directory, draft: Registration) -> None:
+    if not draft.category:
+        return
+    # One that was introduced since then classifies an older visit too.
+    days = (draft.received_on, clock.legal_date(clock.now()))
+    found = next((known for day in days if (known := directory.category(draft.category, day))), None)
+    if found is None or found.set != PETITION_CONTENT:
+        raise Invalid(
+            "category",
+            f"没有内容分类 {draft.category},可用 GET /v1/categories 查询。",
+            f"There is no category {draft.category} of petitions; GET /v1/categories lists them.",
+        )
 
 
 def _check_accused(directory: Directory, caller: Identity, unit: str) -> None:

@@ -108,6 +108,8 @@ class Petition:
     persons: list[Person] = field(default_factory=list)
     accused_unit: str = ""
     earlier_case_number: str = ""
+    # 内容分类, a code of the directory; empty when it was not classified.
+    category: str = ""
     state: State = State.REGISTERED
     responsible_unit: str = ""
     officer: str = ""

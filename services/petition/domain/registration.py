@@ -30,6 +30,7 @@ class Registration:
     person_count: int = 0
     accused_unit: str = ""
     earlier_case_number: str = ""
+    category: str = ""
     batch_no: str = ""
     leader_reception: bool = False
     repeated: bool = False

@@ -1,4 +1,4 @@
-"""The directory in place of the copies of divisions and offices; what stood in these moves over as version 0."""
+"""The directory in place of the copies of divisions and offices, whose rows move over as version 0; 内容分类."""
 
 from __future__ import annotations
 
@@ -19,15 +19,18 @@ MOVED = {"divisions": ("divisions", "parent", "level"), "offices": ("units", Non
 
 
 def upgrade() -> None:
-    """Makes the directory, moves the old copies into it, and takes them away."""
+    """Makes the directory, moves the old copies into it, and takes them away; petitions get a category."""
     migrations_v2.create(op)
     for old in MOVED:
         _move(op.get_bind(), old)
         op.drop_table(old)
+    op.add_column("petitions", Column("category", String(64), nullable=False, server_default=""))
 
 
 def downgrade() -> None:
     """Puts the old copies back as they were shipped: empty until `zongzhi seed` of the release before fills them."""
+    with op.batch_alter_table("petitions") as petitions:
+        petitions.drop_column("category")
     migrations_v2.drop(op)
     level, parent = _must("level", String(20)), _must("parent", String(12))
     op.create_table("divisions", _code(12), _must("name", Text()), level, parent)
