@@ -28,6 +28,9 @@ OPTIONS: list[tuple[str, int]] = [
     # By default two servers may share one port, and calls would go to either.
     ("grpc.so_reuseport", 0),
     ("grpc.max_receive_message_length", LARGEST_REQUEST),
+    # By default gRPC reads megabytes of each stream ahead of the handler that writes them down.
+    ("grpc.http2.bdp_probe", 0),
+    ("grpc.http2.lookahead_bytes", 256 * 1024),
     ("grpc.keepalive_time_ms", 30_000),
     ("grpc.keepalive_timeout_ms", 5_000),
     # Without it a frozen peer is noticed after 60 s, whatever keepalive says.
