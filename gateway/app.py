@@ -32,12 +32,13 @@ from gateway.roles import PUBLIC
 from gateway.routes import Route
 from gateway.session_pages import SessionPages
 from gateway.sessions import AUDIENCE, Sessions, Signer
+from gateway.slow_callers import BodyPlaces
 from gateway.stubs import Stubs, open_channels
 from gateway.uploads import Uploads
 from services.chassis import datakey, spans, statuses, troubles
 from services.chassis.database import Database
 from services.chassis.identity import Identity
-from services.chassis.refusal import NotFound, Refusal, Unauthenticated
+from services.chassis.refusal import Exhausted, NotFound, Refusal, Unauthenticated
 from services.chassis.settings import Settings
 from services.chassis.telemetry import Telemetry, use_traceparent
 from services.chassis.tokens import Verifier
@@ -121,6 +122,7 @@ class Gateway:
         self._tracer = tracer
         self._guards = guards
         self._limits = limits
+        self.bodies = BodyPlaces()
 
     def handle(self) -> Response:
         """Answers the request that Flask is serving."""
@@ -175,14 +177,16 @@ class Gateway:
             return _nothing_there(allowed)
         except HttpRefusal as refusal:
             return problems.answer(problems.of_http(refusal), **refusal.headers)
+        except Unauthenticated as refusal:
+            return problems.answer(problems.of_refusal(self._counted(refusal, environ)))
         except Refusal as refusal:
             return problems.answer(problems.of_refusal(refusal))
         except grpc.RpcError as error:
             return problems.answer(problems.of_rich_error(statuses.parse(error)))
         except Exception as error:
-            if (refusal := troubles.refusal_of(error)) is not None:
-                log.warning("request failed for now", extra={"fields": {"reason": refusal.reason}})
-                return problems.answer(problems.of_refusal(refusal))
+            if (passing := troubles.refusal_of(error)) is not None:
+                log.warning("request failed for now", extra={"fields": {"reason": passing.reason}})
+                return problems.answer(problems.of_refusal(passing))
             # The log says where; its text might quote personal data, so callers get the trace id only.
             log.exception("request failed")
             return problems.answer(problems.internal())
@@ -196,7 +200,8 @@ class Gateway:
         if route.transfer == routes.UPLOAD:
             token_now = self._sessions.internal_token(identity, route.service)
             return _json(self.uploads.carry(route, environ, variables, token_now), "", 202 if route.accepted else 200)
-        message = reading.request_of(route, environ, variables)
+        with self.bodies.taken(environ):
+            message = reading.request_of(route, environ, variables)
         if self.inside.answers(route):
             reply = self.inside.call(route, message, self._sessions.vouched(identity))
         else:
@@ -209,21 +214,26 @@ class Gateway:
 
     def _caller(self, route: Route, environ: Mapping[str, Any]) -> Identity:
         """Who calls, and that they do not call too often."""
-        try:
-            identity = self._sessions.caller(environ, open_to_all=route.access.open)
-        except Unauthenticated:
-            self._limits.admit_source(SOURCE, environ)
-            raise
+        identity = self._sessions.caller(environ, open_to_all=route.access.open)
         if identity.account == PUBLIC:
             self._limits.admit_source(kind_of(route.http_method, route.path), environ)
         else:
             self._limits.admit_account(identity.account)
         return identity
 
+    def _counted(self, refusal: Refusal, environ: Mapping[str, Any]) -> Refusal:
+        """What somebody hears whose sign-in is not accepted: after too many of those, that there were too many."""
+        try:
+            self._limits.admit_source(SOURCE, environ)
+        except Exhausted as exhausted:
+            return exhausted
+        return refusal
+
     def _show(self, page: Page, environ: Mapping[str, Any]) -> Response:
         if page.path not in QUIET:
             self._limits.admit_source(kind_of(page.method, page.path), environ)
-        return page.show(environ)
+        with self.bodies.taken(environ):
+            return page.show(environ)
 
     def _finish(self, response: Response, method: str, route: str, began: float) -> None:
         response.headers["X-Trace-Id"] = problems.trace_id()

@@ -40,8 +40,6 @@ class Role:
 PUBLIC = "public"
 # Whoever works on cases looks divisions, units and calendars up.
 DIRECTORY = ("grid.read",)
-# Only the gateway itself does this, for an administrator who sees no case: no role holds it.
-SYSTEM_ONLY = frozenset({"petition.hand_over", "mediation.hand_over", "petition.wait_progress"})
 # What fills or changes a register as a whole is for those who answer for it.
 LEADERS_ONLY = frozenset({"petition.import", "petition.export"})
 
@@ -86,7 +84,7 @@ def _permissions_of(name: str) -> frozenset[str]:
 
 
 def _is_everyday(role: Role, permission: str, reveals: bool) -> bool:
-    if permission in SYSTEM_ONLY or (permission in LEADERS_ONLY and not role.leads):
+    if permission in LEADERS_ONLY and not role.leads:
         return False
     return permission.partition(".")[0] in role.works_in and (role.reveals or not reveals)
 
@@ -95,4 +93,5 @@ def _is_everyday(role: Role, permission: str, reveals: bool) -> bool:
 def _declared() -> frozenset[tuple[str, bool]]:
     """Every permission that an RPC demands, and whether it shows personal data unmasked."""
     rules = [declared.access(method) for method in access.methods()]
-    return frozenset((rule.permission, rule.reveals) for rule in rules if rule.permission)
+    # What only parts of zongzhi ask each other is nobody's work.
+    return frozenset((rule.permission, rule.reveals) for rule in rules if rule.permission and not rule.internal)

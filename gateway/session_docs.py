@@ -27,8 +27,9 @@ def paths(problem_statuses: frozenset[int]) -> dict[str, Any]:
             shown["requestBody"] = {"required": required, "content": {_JSON: {"schema": body, "example": example}}}
         return shown
 
-    csrf = [{"name": "X-CSRF-Token", "in": "header", "required": False, "schema": {"type": "string"},
-             "description": "由 Cookie 登录的浏览器每次更改都要带上。 Sent with every change by a browser with cookies."}]  # fmt: skip
+    said = "由 Cookie 登录的浏览器每次更改都要带上。 Sent with every change by a browser with cookies."
+    header = {"name": "X-CSRF-Token", "in": "header", "required": False, "description": said}
+    csrf = [header | {"schema": {"type": "string"}}]
     told, opened = _told(), _opened()
     return {
         "/v1/session": {
@@ -101,7 +102,7 @@ def _sign_in() -> Schema:
 
 
 def _opened() -> Schema:
-    schema = _object({
+    return _object({
         "access_token": {"type": "string", "title": "令牌"},
         "token_type": {"const": "Bearer"},
         "expires_in": {"type": "integer", "title": "有效秒数", "description": "Seconds until it expires."},
@@ -110,7 +111,6 @@ def _opened() -> Schema:
         "must_change_password": {"type": "boolean", "title": "须先改密码"},
         "post": {"type": "string", "title": "任职代码"},
     }, ("expires_in", "must_change_password", "post"))  # fmt: skip
-    return schema
 
 
 def _told() -> Schema:

@@ -93,7 +93,11 @@ def test_there_are_contracts_to_check() -> None:
 
 
 # Called by parts of zongzhi alone: no path leads there and no role may call it.
-INTERNAL = {"zongzhi.petition.v1.FollowingService.WaitProgress"}
+INTERNAL = {
+    "zongzhi.petition.v1.FollowingService.WaitProgress",
+    "zongzhi.petition.v1.PetitionService.ListOfficerItems", "zongzhi.petition.v1.PetitionService.HandOverItems",
+    "zongzhi.mediation.v1.MediationService.ListOfficerItems", "zongzhi.mediation.v1.MediationService.HandOverItems",
+}  # fmt: skip
 
 
 def test_only_these_rpcs_are_internal_and_they_have_no_path_and_are_open_to_nobody() -> None:

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
+from services import cli_accounts
 from services.chassis.settings import Settings, SettingsMissing
 from services.roles_names import database_names, service_names
 
@@ -106,6 +107,14 @@ def _directory(args: argparse.Namespace, settings: Settings) -> int:
     return cli_directory.run(args, settings)
 
 
+def _account(args: argparse.Namespace, settings: Settings) -> int:
+    return cli_accounts.account(args, settings)
+
+
+def _keys(args: argparse.Namespace, settings: Settings) -> int:
+    return cli_accounts.keys(args, settings)
+
+
 def _settings(_: argparse.Namespace, __: Settings) -> int:
     print(Settings.help())
     return 0
@@ -200,6 +209,8 @@ def _parser() -> argparse.ArgumentParser:
     _names(add("restored", _restored, "从备份恢复之后运行:编号不再重复 · after a restore: numbers never repeat"))
     _import_parser(add("import", _import, "导入登记表(.xlsx、.csv)· bring a register in, through the gateway"))
     _directory_parser(add("directory", _directory, "区划、单位等目录 · the directory: show, import, publish"))
+    cli_accounts.add_account(add("account", _account, cli_accounts.DESCRIPTION))
+    cli_accounts.add_keys(add("keys", _keys, "令牌签名密钥:更换、列出 · the keys that sign tokens"))
     add("settings", _settings, "列出全部环境变量 · list every environment variable")
     return parser
 

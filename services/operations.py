@@ -63,6 +63,7 @@ def _seed_demo(settings: Settings) -> None:
 
     db = wiring.open_database(settings)
     print(f"{GATEWAY}: {demo.seed(db, settings)} 个演示账号 demo accounts", file=sys.stderr)
+    wiring.seal(db)
     db.close()
 
 

@@ -69,7 +69,7 @@ class Keeper:
         if not self._db.is_sqlite:
             return True
         try:
-            file = Path(f"{self._db.url.database}.keeper").open("a")
+            file = Path(f"{self._db.url.database}.keeper").open("a")  # noqa: SIM115 - held as long as we keep
         except OSError:
             return False
         try:

@@ -107,7 +107,8 @@ def other_administrators(tx: Tx, account: Account) -> int:
         appointment_roles.c.account_id == _C.id, appointment_roles.c.role.in_(_ADMINISTRATORS)
     )
     active = select(_C.id).where(_C.state == State.ACTIVE.value, is_administrator).order_by(_C.id).with_for_update()
-    return sum(found != account.id for found in tx.conn.scalars(active))
+    found: list[str] = list(tx.conn.scalars(active))
+    return sum(one != account.id for one in found)
 
 
 def former(conn: Connection, account: Account) -> list[str]:
@@ -122,7 +123,7 @@ def remember_password(tx: Tx, account: Account) -> None:
     of_account = former_passwords.c.account_id == account.id
     tx.conn.execute(insert(former_passwords), {"account_id": account.id, "password_hash": account.password_hash})
     newest = select(former_passwords.c.id).where(of_account).order_by(former_passwords.c.id.desc()).limit(REMEMBERED)
-    kept = list(tx.conn.scalars(newest))
+    kept: list[int] = list(tx.conn.scalars(newest))
     tx.conn.execute(delete(former_passwords).where(of_account, former_passwords.c.id.not_in(kept)))
 
 
@@ -184,6 +185,6 @@ def _grouped(conn: Connection, table: Any, column: str, ids: Sequence[str]) -> d
     found: dict[tuple[str, str], list[str]] = defaultdict(list)
     order = table.c.position if "position" in table.c else table.c[column]
     query = select(table.c.account_id, table.c.post, table.c[column]).where(table.c.account_id.in_(ids))
-    for account_id, post, value in conn.execute(query.order_by(order)):
-        found[account_id, post].append(value)
+    for row in conn.execute(query.order_by(order)):
+        found[str(row[0]), str(row[1])].append(str(row[2]))
     return found

@@ -36,8 +36,6 @@ CACHED_TOKENS = 2048
 LONGEST_TOKEN = 8192
 PUBLIC_FILE = "tokens.jwks"
 PRIVATE_FILE = "token-private.jwk"
-# After a rotation the key before still verifies tokens that are under way.
-KEPT_KEYS = 2
 
 
 class KeysBroken(Exception):
@@ -163,7 +161,7 @@ class Verifier:
 
 def load_public(path: Path) -> dict[str, OKPKey]:
     """The public keys of a JWKS file by kid. Raises KeysBroken."""
-    keys = [_key(path, jwk) for jwk in _public_jwks(path)]
+    keys = [_key(path, jwk) for jwk in public_jwks(path)]
     if not keys:
         raise KeysBroken(path, "没有密钥,请重新生成", "holds no key; create it again")
     return {str(key.kid): key for key in keys}
@@ -193,18 +191,12 @@ def create_keys(directory: Path) -> None:
             )
 
 
-def rotate_keys(directory: Path) -> None:
-    """Makes a new signing key. The public set keeps the one before, so that tokens under way stay valid."""
-    with private_files.alone(directory):
-        _add_key(directory)
-
-
 def _add_key(directory: Path) -> None:
     public = directory / PUBLIC_FILE
     key = OKPKey.generate_key("Ed25519", {"kid": ids.uuid7(), "use": "sig", "alg": ALGORITHM}, private=True)
     former = [one.as_dict(private=False) for one in load_public(public).values()] if public.exists() else []
     # The public half first: nothing is ever signed that nobody can verify.
-    private_files.write_json(public, {"keys": [*former, key.as_dict(private=False)][-KEPT_KEYS:]})
+    private_files.write_json(public, {"keys": [*former, key.as_dict(private=False)]})
     private_files.write_json(directory / PRIVATE_FILE, key.as_dict(private=True))
 
 
@@ -220,7 +212,8 @@ def _json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _public_jwks(path: Path) -> list[Any]:
+def public_jwks(path: Path) -> list[Any]:
+    """The entries of a JWKS file, as they stand there. Raises KeysBroken."""
     jwks = _json(path).get("keys")
     if not isinstance(jwks, list):
         raise KeysBroken(path, "不是 JWKS,请从备份恢复", "is not a JWKS; restore it from a backup")

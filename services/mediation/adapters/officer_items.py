@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 from sqlalchemy import Connection, Select, func, select
 
@@ -45,7 +46,7 @@ def page(db: Database, request: pb.ListOfficerItemsRequest) -> pb.ListOfficerIte
 def move(tx: MediationTx, request: pb.HandOverItemsRequest) -> pb.HandOverItemsResponse:
     """Gives up to 100 mediations to another officer."""
     in_hand = _in_hand(tx.identity, request.from_officer)
-    ids = list(tx.tx.conn.scalars(in_hand.order_by(_C.id).limit(BATCH)))
+    ids: list[str] = list(tx.tx.conn.scalars(in_hand.order_by(_C.id).limit(BATCH)))
     told = mask_text(request.reason, ())
     moved = 0 if request.from_officer == request.to_officer else hand_over(
         tx, ids, request.from_officer, request.to_officer, told
@@ -54,7 +55,7 @@ def move(tx: MediationTx, request: pb.HandOverItemsRequest) -> pb.HandOverItemsR
     return pb.HandOverItemsResponse(moved=moved, left=left or 0)
 
 
-def _in_hand(caller: Identity, officer: str) -> Select[tuple[str]]:
+def _in_hand(caller: Identity, officer: str) -> Select[Any]:
     states = sorted(state.value for state in IN_HAND)
     return select(_C.id).where(_C.officer == officer, _C.state.in_(states), visible(caller))
 

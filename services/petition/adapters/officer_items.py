@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
+from typing import Any
 
 from sqlalchemy import Connection, Select, func, select
 
@@ -47,7 +48,7 @@ def page(db: Database, request: pb.ListOfficerItemsRequest) -> pb.ListOfficerIte
 def move(tx: Tx, work: SqlWork, request: pb.HandOverItemsRequest) -> pb.HandOverItemsResponse:
     """Gives up to 100 cases to another officer."""
     in_hand = _in_hand(tx.identity, request.from_officer)
-    ids = list(tx.conn.scalars(in_hand.order_by(_C.id).limit(BATCH)))
+    ids: list[str] = list(tx.conn.scalars(in_hand.order_by(_C.id).limit(BATCH)))
     told = mask_text(request.reason, ())
     moved = 0 if request.from_officer == request.to_officer else hand_over(
         work, ids, request.from_officer, request.to_officer, told
@@ -56,7 +57,7 @@ def move(tx: Tx, work: SqlWork, request: pb.HandOverItemsRequest) -> pb.HandOver
     return pb.HandOverItemsResponse(moved=moved, left=left or 0)
 
 
-def _in_hand(caller: Identity, officer: str) -> Select[tuple[str]]:
+def _in_hand(caller: Identity, officer: str) -> Select[Any]:
     states = sorted(state.value for state in IN_HAND)
     return select(_C.id).where(_C.officer == officer, _C.state.in_(states), *seen_by(caller))
 
