@@ -50,6 +50,8 @@ CHECK_S = 2.0
 # From one read of a stream to the next: a busy hour is told in pages, not commit by commit.
 LEAST_S = 0.2
 PAGE = 100
+# How a place is looked for when an account has none left.
+PROBE_S, PROBE_TRIES = 0.1, 8
 LONGEST_CURSOR = 100
 _ENDED = {
     "restarting": ("服务正在重启,请稍候自动重连。", "The service restarts; your browser will come back by itself."),
@@ -94,8 +96,8 @@ class Live:
         """The stream. Raises Unauthenticated, NotFound, Invalid, or Exhausted when there are too many."""
         identity = self._sessions.identify(environ)
         feed = self._feed(stream, environ, variables)
-        place = self._places.take(identity.account)
-        ear = self._hub.listen(feed.case_id)
+        place = self._place(identity.account)
+        ear = self._hub.listen(feed.case_id, identity.account)
         try:
             body = _Body(self, feed, place, ear)
             body.read_first()
@@ -134,6 +136,18 @@ class Live:
     def check(self, feed: Feed) -> None:
         """Raises Unauthenticated once the session has ended or the token is over."""
         self._sessions.identify(feed.environ)
+
+    def _place(self, account: str) -> Place:
+        """A place for one more; whoever reloaded a page has left a stream behind that only a write finds gone."""
+        try:
+            return self._places.take(account)
+        except Exhausted:
+            self._hub.probe(account)
+        for _ in range(PROBE_TRIES):
+            time.sleep(PROBE_S)
+            if self._places.has_room(account):
+                break
+        return self._places.take(account)
 
     def _feed(self, stream: Stream, environ: Mapping[str, Any], variables: Mapping[str, str]) -> Feed:
         route = self._reads[stream.path]
@@ -207,6 +221,11 @@ class Places:
         self.opened()
         return Place(_once(lambda: self._left(account)))
 
+    def has_room(self, account: str) -> bool:
+        """Whether one more of this account would be let in."""
+        with self._lock:
+            return self._of[account] < self._most_of_one and self._of.total() < self.most
+
     def count(self) -> int:
         """How many are open."""
         with self._lock:
@@ -225,7 +244,10 @@ class Ear:
     """One stream's bell."""
 
     case_id: str
+    account: str
     rung: threading.Event
+    # Signs of life to send at once, to see whether the reader is still there.
+    probes: int = 0
 
 
 class Hub:
@@ -239,9 +261,9 @@ class Hub:
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def listen(self, case_id: str) -> Ear:
+    def listen(self, case_id: str, account: str) -> Ear:
         """A bell that rings when something happens to this case; "" for any."""
-        ear = Ear(case_id, threading.Event())
+        ear = Ear(case_id, account, threading.Event())
         with self._lock:
             self._ears.add(ear)
             if self._thread is None:
@@ -253,6 +275,15 @@ class Hub:
         """Rings no more; leaving twice is fine."""
         with self._lock:
             self._ears.discard(ear)
+
+    def probe(self, account: str) -> None:
+        """Makes the streams of an account show whether their readers are still there."""
+        with self._lock:
+            ears = [ear for ear in self._ears if ear.account == account]
+        for ear in ears:
+            # The first write to a reader who has gone succeeds; the answer to it makes the second fail.
+            ear.probes = 2
+            ear.rung.set()
 
     def wake_all(self) -> None:
         """Rings every bell."""
@@ -353,6 +384,11 @@ class _Body:
             rung = self._ear.rung.wait(max(0.01, min(spoke + HEARTBEAT_S, looked + CHECK_S) - time.monotonic()))
             if self._live.is_draining:
                 break
+            if self._ear.probes:
+                self._ear.probes -= 1
+                yield b":\n\n"
+                time.sleep(PROBE_S)
+                continue
             now = time.monotonic()
             if now >= looked + CHECK_S:
                 self._live.check(self._feed)

@@ -71,19 +71,25 @@ def story(gateway):
     return Story(gateway)
 
 
-@pytest.fixture
-def server(gateway):
+@pytest.fixture(scope="module")
+def listening(built):
     """The gateway on threads of this process, as inside `zongzhi all`, with few of them."""
-    running = CherootServer(gateway.app, "127.0.0.1", 0, threads=4, drain_s=2)
-    gateway.app.extensions[EXTENSION].live._draining.clear()
+    running = CherootServer(built.app, "127.0.0.1", 0, threads=4, drain_s=2)
     running._server.prepare()
     running.port = running._server.bind_addr[1]
     running._thread.start()
     yield running
-    gateway.app.extensions[EXTENSION].live.drain()
     running._server.stop()
-    gateway.app.extensions[EXTENSION].live._draining.clear()
-    until(lambda: not gateway.app.extensions[EXTENSION].live._places.count())
+
+
+@pytest.fixture
+def server(listening, gateway):
+    """The same, with no stream left from before."""
+    yield listening
+    streams = gateway.app.extensions[EXTENSION].live
+    streams.drain()
+    until(lambda: not streams._places.count() and streams._hub._thread is None)
+    streams._draining.clear()
 
 
 def until(look: Any) -> None:
@@ -284,6 +290,14 @@ def test_a_reader_who_goes_gives_the_place_back(gateway, story, server, monkeypa
         next(told)
         assert places.count() == 1
     until(lambda: places.count() == 0)
+
+
+def test_who_reloads_a_page_often_is_not_kept_out_by_streams_that_nobody_reads(gateway, story, server):
+    reloading = type(CLERK)("reloading", CLERK.tier, CLERK.scope, CLERK.units, CLERK.roles, unit=CLERK.unit)
+    token = gateway.token(reloading)
+    for _ in range(9):
+        with stream(server, token) as told:
+            next(told)
 
 
 def test_a_head_request_keeps_no_place(gateway, story, server):
