@@ -11,7 +11,7 @@ import threading
 from typing import Any
 
 from cheroot import wsgi
-from cheroot.server import HTTPConnection, HTTPRequest
+from cheroot.server import HTTPRequest
 from flask import Flask
 
 from gateway import downloads
@@ -19,6 +19,7 @@ from gateway.app import EXTENSION, create_app
 from gateway.live import Live
 from gateway.openapi import version
 from gateway.sessions import Signer
+from gateway.slow_callers import PATIENCE_S, BodyPlaces, PatientConnection
 from services.chassis import datakey, logs, telemetry
 from services.chassis.settings import Settings
 from services.chassis.tokens import Verifier
@@ -29,8 +30,10 @@ BACKLOG = 512
 KEPT_CONNECTIONS = 1000
 # A gateway that also answers requests keeps no more event streams than these; `--streams` is for many.
 STREAMS_BESIDE = 32
-# Of the threads that answer requests, uploads leave these to the others.
+# Of the threads that answer requests, uploads leave these to the others, and bodies that arrive slowly too.
 THREADS_KEPT = 4
+# What the servers read before the gateway can say what is too much; it takes 16 KiB of headers.
+LARGEST_HEAD = 64 * 1024
 # What is left of a refused body and read, so that its caller hears the answer; then the connection is closed.
 LARGEST_REST = 16 * 1024 * 1024
 _PIECE = 65536
@@ -61,7 +64,7 @@ class _Request(HTTPRequest):  # type: ignore[misc]
         super().send_headers()
 
 
-class _Connection(HTTPConnection):  # type: ignore[misc]
+class _Connection(PatientConnection):
     RequestHandlerClass = _Request
 
 
@@ -81,6 +84,7 @@ class CherootServer:
         )
         self._server.version = "zongzhi"
         self._server.ConnectionClass = _Connection
+        self._server.max_request_header_size = LARGEST_HEAD
         # By default the eleventh caller's connection would be closed after every answer.
         self._server.keep_alive_conn_limit = KEPT_CONNECTIONS
         self._server.error_log = _log_error  # type: ignore[method-assign,assignment]  # as cheroot documents it
@@ -137,6 +141,7 @@ def serve_granian(settings: Settings, workers: int = 1, threads: int = 16, *, st
     """
     places = settings.streams if streams else min(settings.streams, STREAMS_BESIDE)
     from granian.constants import HTTPModes, Interfaces
+    from granian.http import HTTP1Settings
     from granian.server import Server
 
     logs.configure_logging("gateway", settings.log_level)
@@ -148,9 +153,10 @@ def serve_granian(settings: Settings, workers: int = 1, threads: int = 16, *, st
         interface=Interfaces.WSGI,
         workers=workers,
         # They come when needed and go when idle. Requests use `threads` of them, streams one each.
-        blocking_threads=threads + places + downloads.AT_ONCE,
+        blocking_threads=_turns(threads) + places + downloads.AT_ONCE,
         backlog=BACKLOG,
         http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(header_read_timeout=round(PATIENCE_S * 1000), max_buffer_size=LARGEST_HEAD),
         websockets=False,
         workers_kill_timeout=max(1, round(settings.drain_s)),
         respawn_failed_workers=True,
@@ -178,11 +184,22 @@ def _load(settings: Settings, threads: int, places: int) -> Flask:
     gateway = app.extensions[EXTENSION]
     gateway.live.limit(places)
     # An upload is a request as long as it lasts.
-    gateway.uploads.limit(max(1, threads - THREADS_KEPT))
+    gateway.uploads.limit(_slow(threads))
+    gateway.bodies = BodyPlaces(_slow(threads))
     _drain_at_signal(gateway.live)
-    app.wsgi_app = _at_once(app.wsgi_app, threads)  # type: ignore[method-assign]  # as Flask documents it
+    app.wsgi_app = _at_once(app.wsgi_app, _turns(threads))  # type: ignore[method-assign]  # as Flask documents it
     gateway.start()
     return app
+
+
+def _slow(threads: int) -> int:
+    """How many uploads, and how many other bodies, may be on their way at once."""
+    return max(1, threads - THREADS_KEPT)
+
+
+def _turns(threads: int) -> int:
+    """Room for as many slow bodies, beside as many uploads, as may be, and for others nevertheless."""
+    return threads + _slow(threads)
 
 
 def _at_once(wsgi: Any, most: int) -> Any:
