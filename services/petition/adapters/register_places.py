@@ -123,7 +123,7 @@ def _shorter(name: str, endings: re.Pattern[str]) -> Iterator[str]:
         if endings is VILLAGE_ENDINGS:
             yield from (stem + ending for ending in ("村", "社区", "村委会", "居委会", "村民委员会", "居民委员会"))
         else:
-            yield from (stem + ending for ending in ("街道办事处", "街道", "镇", "乡"))
+            yield from (key + ending for ending in ("人民政府", "办事处"))
 
 
 def _key(text: str) -> str:

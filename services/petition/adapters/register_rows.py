@@ -83,6 +83,9 @@ class _Reading:
     def request(self, source_system: str) -> pb.RegisterPetitionRequest:
         """The registration as the window would send it."""
         received_on = self._day("received_on")
+        if received_on is None:
+            # The window's default, today, would be wrong for a register.
+            self._wrong("received_on", "必填,请填写", "is required")
         content, subject = self._text("content"), self._text("subject")
         external_no = self._plain("external_no")
         request = pb.RegisterPetitionRequest(

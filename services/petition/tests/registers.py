@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import io
+import json
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
+import pytest
 from openpyxl import Workbook, load_workbook
 
 from protos.files.v1.files_pb2 import ReadRequest, Upload, UploadHeader, UploadOption
 from protos.petition.v1 import registers_pb2 as pb
+from services.chassis import child
 from services.chassis.ids import uuid7
 from services.petition.adapters.job_worker import JobWorker
 from services.petition.adapters.rpc_registers import RegisterService
@@ -54,6 +59,23 @@ def upload(content: bytes, name: str = "登记表.xlsx", request_id: str = "", *
     yield Upload(header=UploadHeader(filename=name, request_id=request_id, options=chosen))
     for at in range(0, len(content), 1 << 18):
         yield Upload(data=content[at : at + (1 << 18)])
+
+
+def without_children(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The child's tasks run in this process: a tenth of the time, and the child has tests of its own."""
+
+    def run(task: str, source: bytes | Path, limits: child.Limits | None = None, **arguments: Any) -> bytes:
+        module, _, name = task.partition(":")
+        out = io.BytesIO()
+        content = source.read_bytes() if isinstance(source, Path) else source
+        getattr(importlib.import_module(module), name)(io.BytesIO(content), out, **arguments)
+        return out.getvalue()
+
+    def lines(task: str, source: bytes | Path, limits: child.Limits | None = None, **arguments: Any) -> Iterator[Any]:
+        yield from (json.loads(line) for line in run(task, source, **arguments).splitlines())
+
+    monkeypatch.setattr(child, "run", run)
+    monkeypatch.setattr(child, "lines", lines)
 
 
 class Registers:
