@@ -25,6 +25,8 @@ POSTS: dict[str, Appointment] = {
     "demo": Appointment("hall", "演示窗口", ("341702-XFJ", "341702-SFJ"), ("hall", "mediator"), ""),
     # Brings registers in and sends them out, and sees personal data in clear for a reason.
     "demo-lead": Appointment("lead", "演示接访负责人", ("341702-XFJ",), ("hall_lead",), ""),
+    # Keeps divisions, units, posts and staff.
+    "demo-keeper": Appointment("keeper", "演示目录维护", ("341702-ZFW",), ("directory_keeper",), ""),
     "demo-admin": Appointment("admin", "演示系统管理员", (), ("administrator",), ""),
     "demo-auditor": Appointment("audit", "演示审计员", (), ("auditor",), ""),
 }
