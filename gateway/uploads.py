@@ -64,11 +64,14 @@ class Uploads:
         try:
             with self._stubs.stream(route, iter(feed), token) as call:
                 feed.put(files_pb2.Upload(header=header), call)
+                size = 0
                 for piece in _only_file(form, route.max_bytes):
                     if not feed.put(files_pb2.Upload(data=piece), call):
                         # It has refused already; the rest interests nobody.
                         break
+                    size += len(piece)
                 else:
+                    feed.put(files_pb2.Upload(end=files_pb2.UploadEnd(size=size)), call)
                     feed.put(None, call)
                 reply: Message = call.result()
                 return reply

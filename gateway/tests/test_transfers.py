@@ -81,16 +81,20 @@ class Archive:
 
     def keep(self, messages: Any) -> Any:
         """Takes a whole stream."""
-        digest, size = hashlib.sha256(), 0
+        digest, size, ended = hashlib.sha256(), 0, False
         try:
             self.headers.append(next(messages).header)
             for message in messages:
+                ended = ended or message.HasField("end")
                 digest.update(message.data)
                 size += len(message.data)
                 self.largest = max(self.largest, len(message.data))
         except Exception:
             self.broken += 1
             raise
+        if not ended or message.end.size != size:
+            self.broken += 1
+            return files_pb2.Piece()
         self.digest = digest.hexdigest()
         self.sizes.append(size)
         return files_pb2.Piece(total=size, sha256=self.digest)

@@ -144,7 +144,10 @@ def _checked(message: Any) -> Any:
 
 
 def _each_checked(messages: Iterator[Any]) -> Iterator[Any]:
-    """The messages of a stream as they come, each checked. One that breaks off raises; it never looks complete."""
+    """The messages of a stream as they come, each checked.
+
+    One that breaks off raises, but gRPC may end it like a complete one: what is sent must say its own end.
+    """
     while True:
         try:
             message = next(messages)

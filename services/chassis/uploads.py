@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from services.chassis import file_names
-from services.chassis.refusal import Invalid
+from services.chassis.refusal import Conflict, Invalid
 
 if TYPE_CHECKING:
     from protos.files.v1.files_pb2 import Upload
@@ -23,6 +23,7 @@ class Incoming:
         self._messages = iter(messages)
         self._most = most
         self._digest = hashlib.sha256()
+        self._ended = False
         # Bytes that came so far.
         self.size = 0
         header = self._first().header
@@ -45,7 +46,10 @@ class Incoming:
     def pieces(self) -> Iterator[bytes]:
         """The bytes in order. Raises Invalid when they are too many, or not the ones that the header announced."""
         for message in self._messages:
-            if message.WhichOneof("part") != "data":
+            if message.WhichOneof("part") == "end" and not self._ended:
+                self._ended, self.said_size = True, self.said_size or message.end.size
+                continue
+            if message.WhichOneof("part") != "data" or self._ended:
                 raise _wrong_order()
             self.size += len(message.data)
             if self.size > self._most:
@@ -62,6 +66,13 @@ class Incoming:
         return first
 
     def _check_whole(self) -> None:
+        if not (self._ended or self.said_size or self.said_sha256):
+            # gRPC ends a stream whose sender has gone just as one that is complete.
+            raise Conflict(
+                "UPLOAD_BROKEN",
+                "上传中断,未保存任何内容,请重新上传。",
+                "The upload broke off before its end; nothing was kept. Send it again.",
+            )
         if not self.size:
             raise Invalid("file", "文件是空的,请检查后重新上传。", "The file is empty; look at it and send it again.")
         if self.said_size and self.said_size != self.size:
@@ -93,6 +104,6 @@ def too_large(most: int) -> Invalid:
 def _wrong_order() -> Invalid:
     return Invalid(
         "header",
-        "上传须先发文件说明,且只发一次,然后是文件内容。",
-        "An upload begins with its header, once, and then holds data only.",
+        "上传须先发文件说明,且只发一次,然后是文件内容,最后是结束。",
+        "An upload begins with its header, once; then comes data only, then the end.",
     )

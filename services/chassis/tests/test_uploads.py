@@ -9,15 +9,17 @@ import pytest
 
 from protos.files.v1 import files_pb2 as pb
 from services.chassis import file_names, uploads
-from services.chassis.refusal import Invalid
+from services.chassis.refusal import Conflict, Invalid
 
 CONTENT = [b"a" * 1000, b"", b"b" * 500]
 WHOLE = b"".join(CONTENT)
+# Zero: the sender did not count.
+END = pb.Upload(end=pb.UploadEnd())
 
 
 def messages(*pieces: bytes, **header: Any) -> list[pb.Upload]:
     first = pb.Upload(header=pb.UploadHeader(**{"filename": "井.pdf", **header}))
-    return [first, *(pb.Upload(data=piece) for piece in pieces)]
+    return [first, *(pb.Upload(data=piece) for piece in pieces), END]
 
 
 def refused(*sent: pb.Upload, most: int = 10_000) -> Invalid:
@@ -43,8 +45,21 @@ def test_bytes_come_in_order_and_are_counted_and_digested() -> None:
 
 def test_the_header_comes_first_and_once() -> None:
     header, data, *_ = messages(*CONTENT)
-    for sent in ([], [data], [data, header], [header, header, data], [header, data, header], [header, pb.Upload()]):
+    for sent in (
+        [], [data], [END], [data, header], [header, header, data], [header, data, header], [header, pb.Upload()],
+        [header, data, END, data], [header, data, END, END],
+    ):  # fmt: skip
         assert refused(*sent).violations[0].field == "header"
+
+
+def test_what_does_not_say_its_end_broke_off_unless_size_or_digest_say_it() -> None:
+    broken = messages(*CONTENT)[:-1]
+    with pytest.raises(Conflict) as caught:
+        list(uploads.Incoming(broken).pieces())
+    assert caught.value.reason == "UPLOAD_BROKEN"
+    for said in ({"size": len(WHOLE)}, {"sha256": hashlib.sha256(WHOLE).hexdigest()}):
+        assert b"".join(uploads.Incoming(messages(*CONTENT, **said)[:-1]).pieces()) == WHOLE
+    assert refused(*messages(*CONTENT)[:-1], pb.Upload(end=pb.UploadEnd(size=1))).reason == "SIZE_MISMATCH"
 
 
 def test_what_is_not_what_was_announced_is_refused() -> None:

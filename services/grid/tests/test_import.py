@@ -9,7 +9,7 @@ from datetime import date
 import openpyxl
 import pytest
 
-from protos.files.v1.files_pb2 import Upload, UploadHeader, UploadOption
+from protos.files.v1.files_pb2 import Upload, UploadEnd, UploadHeader, UploadOption
 from protos.grid.v1 import directory_pb2 as pb
 from services.chassis.directory import Directory
 from services.chassis.directory_shipped import DATA
@@ -23,7 +23,8 @@ XIANG = "341702003201,象山新村村委会,村,341702003000"
 def uploaded(content: bytes, kind: str, name: str = "区划.csv", request_id: str = "", **options: str) -> list[Upload]:
     given = [UploadOption(key=key, value=value) for key, value in options.items()]
     header = UploadHeader(id=kind, filename=name, request_id=request_id or uuid7(), options=given)
-    return [Upload(header=header), *(Upload(data=content[n : n + 1000]) for n in range(0, len(content), 1000))]
+    pieces = [Upload(data=content[n : n + 1000]) for n in range(0, len(content), 1000)]
+    return [Upload(header=header), *pieces, Upload(end=UploadEnd(size=len(content)))]
 
 
 def imported(office, text, kind="divisions", encoding="utf-8", **options):

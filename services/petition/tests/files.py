@@ -41,6 +41,7 @@ class Files:
         options = [files_pb2.UploadOption(key=key, value=value) for key, value in header.pop("options", {}).items()]
         told = files_pb2.UploadHeader(id=petition_id, filename=name, options=options, **header)
         pieces = [files_pb2.Upload(data=content[i : i + size]) for i in range(0, len(content), size)]
+        pieces.append(files_pb2.Upload(end=files_pb2.UploadEnd(size=len(content))))
         return self.rpc.UploadAttachment(iter([files_pb2.Upload(header=told), *pieces]), NOBODY)
 
     def listed(self, petition_id: str, **more: Any) -> list[Any]:

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from openpyxl import Workbook, load_workbook
 
-from protos.files.v1.files_pb2 import ReadRequest, Upload, UploadHeader, UploadOption
+from protos.files.v1.files_pb2 import ReadRequest, Upload, UploadEnd, UploadHeader, UploadOption
 from protos.petition.v1 import registers_pb2 as pb
 from services.chassis import child
 from services.chassis.ids import uuid7
@@ -59,6 +59,7 @@ def upload(content: bytes, name: str = "登记表.xlsx", request_id: str = "", *
     yield Upload(header=UploadHeader(filename=name, request_id=request_id, options=chosen))
     for at in range(0, len(content), 1 << 18):
         yield Upload(data=content[at : at + (1 << 18)])
+    yield Upload(end=UploadEnd(size=len(content)))
 
 
 def without_children(monkeypatch: pytest.MonkeyPatch) -> None:

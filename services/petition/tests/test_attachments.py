@@ -180,6 +180,12 @@ class TestAttachments:
         petition = hall.register().id
         with pytest.raises(ConnectionError):
             files.rpc.UploadAttachment(broken(petition), None)  # type: ignore[arg-type]
+        cut = [
+            files_pb2.Upload(header=files_pb2.UploadHeader(id=petition, filename="井.pdf")),
+            files_pb2.Upload(data=PDF),
+        ]
+        with refused("UPLOAD_BROKEN"):
+            files.rpc.UploadAttachment(iter(cut), None)  # type: ignore[arg-type]
         with refused("DIGEST_MISMATCH"):
             files.add(petition, sha256="0" * 64)
         short = [files_pb2.Upload(header=files_pb2.UploadHeader(id=petition, filename="井.pdf", size=len(PDF) + 1))]
@@ -201,6 +207,7 @@ class TestAttachments:
             yield files_pb2.Upload(header=files_pb2.UploadHeader(id=petition, filename="井.pdf"))
             yield files_pb2.Upload(data=PDF)
             hall.void(petition)
+            yield files_pb2.Upload(end=files_pb2.UploadEnd(size=len(PDF)))
 
         with refused("PETITION_STATE"):
             files.rpc.UploadAttachment(slow(), None)  # type: ignore[arg-type]
@@ -227,6 +234,7 @@ class TestAttachments:
             yield files_pb2.Upload(header=files_pb2.UploadHeader(id=petition, filename="井.pdf"))
             ready.wait(30)
             yield files_pb2.Upload(data=PDF)
+            yield files_pb2.Upload(end=files_pb2.UploadEnd(size=len(PDF)))
 
         def upload() -> None:
             identity.set_current(an_officer())
