@@ -135,12 +135,14 @@ def _rows(
 def _row(name: str, field: dict[str, Any], required: bool, document: dict[str, Any]) -> dict[str, Any]:
     one = field.get("items", field)
     refers = one.get("$ref", "").rpartition("/")[2]
+    # What is only ever sent has no place of its own on the page; its fields stand with the request.
+    shown = refers.removesuffix("-sent")
     return {
         "name": name,
         "title": field.get("title", ""),
         "required": required,
         "type": _type(one, refers, document) + (" 的列表" if "items" in field else ""),
-        "refers": refers.removesuffix("-sent"),
+        "refers": shown if shown in document["components"]["schemas"] else "",
         "limits": ",".join(_limits(field)),
         "said": field.get("description", ""),
         "personal": field.get("x-personal", False),

@@ -21,6 +21,10 @@ ROUTES = routes.routes_of(routes.served())
 COMMENTS = comments.load()
 
 
+def name_of(route: routes.Route) -> str:
+    return str(route.method.name)
+
+
 @pytest.fixture(scope="module")
 def document(built: Running) -> dict[str, Any]:
     found: dict[str, Any] = built.client.get("/openapi.json").json
@@ -92,7 +96,7 @@ def test_lists_in_the_query_may_be_repeated(document: dict[str, Any]) -> None:
     assert parameters["states"]["schema"]["items"]["$ref"].endswith("PetitionState")
 
 
-@pytest.mark.parametrize("route", [one for one in ROUTES if one.body], ids=lambda route: route.method.name)
+@pytest.mark.parametrize("route", [one for one in ROUTES if one.body and not one.transfer], ids=name_of)
 def test_every_example_obeys_the_rules(document: dict[str, Any], route: routes.Route) -> None:
     content = document["paths"][route.path][route.http_method.lower()]["requestBody"]["content"]["application/json"]
     example = content["example"] | {variable.name: "a" for variable in route.variables}
@@ -100,6 +104,18 @@ def test_every_example_obeys_the_rules(document: dict[str, Any], route: routes.R
     message = json_in.parse(GetMessageClass(route.method.input_type), example, report)
     assert message is not None, report.violations
     validate(message)
+
+
+@pytest.mark.parametrize("route", [one for one in ROUTES if one.transfer], ids=name_of)
+def test_every_file_is_sent_as_a_form_and_comes_back_as_bytes(document: dict[str, Any], route: routes.Route) -> None:
+    operation = document["paths"][route.path][route.http_method.lower()]
+    if route.transfer == routes.UPLOAD:
+        schema = operation["requestBody"]["content"]["multipart/form-data"]["schema"]
+        assert (list(schema["properties"])[-1], schema["required"]) == ("file", ["file"])
+        assert {one["name"] for one in operation["parameters"]}.isdisjoint(schema["properties"])
+    else:
+        assert operation["responses"]["200"]["content"] == operation["responses"]["206"]["content"]
+        assert list(operation["responses"]["200"]["content"]) == ["*/*"]
 
 
 def test_every_contract_has_comments() -> None:

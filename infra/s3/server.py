@@ -116,7 +116,7 @@ class S3Server:
         port, password = known.get("port") or free_port(), known.get("password") or new_password()
         (self.objects / BUCKET).mkdir(parents=True, exist_ok=True)
         secrets = {"ROOT_ACCESS_KEY_ID": USER, "ROOT_SECRET_ACCESS_KEY": password, "PATH": os.environ["PATH"]}
-        command = [program, "--quiet", "--port", f"{LOOPBACK}:{port}", "posix", self.objects]
+        command: list[str | Path] = [program, "--quiet", "--port", f"{LOOPBACK}:{port}", "posix", self.objects]
         with self.log.open("ab") as log:
             self._child = spawn(command, log, cwd=self.folder, env=secrets)
         self._notes.remember(port=port, password=password, pid=self._child.pid)
