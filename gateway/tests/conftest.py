@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from pathlib import Path
@@ -17,8 +18,10 @@ from gateway.accounts.model import Account, Appointment, State
 from gateway.app import create_app
 from gateway.sessions import AUDIENCE, Signer
 from gateway.tests.fakes import FakeServices
+from gateway.tests.office import ADMIN, Office
 from services.chassis import clients, clock, datakey, ids, migrations, telemetry, tokens
 from services.chassis.database import Database
+from services.chassis import identity as identities
 from services.chassis.identity import Identity
 from services.chassis.settings import Rate, Settings
 
@@ -139,3 +142,36 @@ def gateway(built: Running) -> Running:
     for one in built.services.services:
         built.services.tell_health(one.full_name, True)
     return built
+
+
+@pytest.fixture(scope="session")
+def accounts_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite database with the gateway's schema, to be copied."""
+    path = tmp_path_factory.mktemp("gateway") / "template.db"
+    migrations.migrate("gateway", f"sqlite:///{path}")
+    db = Database(f"sqlite:///{path}")
+    with db.engine.connect() as conn:
+        conn.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    db.close()
+    return path
+
+
+@pytest.fixture
+def accounts_db(backend: str, new_url: Callable[[], str], accounts_template: Path) -> Iterator[Database]:
+    """An empty database of the gateway's own."""
+    db = Database(new_url())
+    if backend == "sqlite":
+        shutil.copy(accounts_template, str(db.url.database))
+    else:
+        migrations.migrate("gateway", db.url.render_as_string(hide_password=False))
+    yield db
+    db.close()
+
+
+@pytest.fixture
+def office(accounts_db: Database, tmp_path: Path) -> Iterator[Office]:
+    """Accounts, with an administrator at the desk."""
+    opened = Office(accounts_db, tmp_path)
+    identities.set_current(ADMIN)
+    yield opened
+    identities.set_current(identities.NOBODY)

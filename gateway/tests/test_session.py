@@ -1,23 +1,21 @@
-"""Signing in: one demo account with a random password, and a stop for whoever guesses."""
+"""Signing in over HTTP: for a program by bearer token, for a browser by cookies that other sites cannot use."""
 
 from __future__ import annotations
 
+import base64
 import json
 import stat
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gateway import roles
-from gateway.accounts import Accounts, create_demo_login
-from gateway.lockout import Lockout
-from gateway.sessions import Sessions, Signer
-from gateway.tests.conftest import CLERK, TIER, Running
-from services.chassis import tokens
-from services.chassis.refusal import Exhausted, Unauthenticated, Unavailable
+from gateway.accounts import demo, store, wiring
+from gateway.sessions import own_identity
+from gateway.tests.conftest import Running
+from gateway.tests.office import GOOD
+from services.chassis import identity, ids, migrations
+from services.chassis.settings import Settings
 
 
 @pytest.fixture
@@ -27,169 +25,365 @@ def login(folder: Path) -> dict[str, str]:
 
 
 @pytest.fixture
-def calm(gateway: Running, monkeypatch: pytest.MonkeyPatch) -> Iterator[Running]:
-    """The gateway before anybody failed to sign in."""
-    accounts = _accounts(gateway)
-    monkeypatch.setattr(accounts, "_lockout", Lockout())
-    return gateway  # type: ignore[return-value]
+def admin(gateway: Running, folder: Path) -> Any:
+    """Calls as the demo administrator."""
+    logins = {one["account"]: one for one in json.loads((folder / "demo-logins.json").read_text())["logins"]}
+    token = gateway.client.post("/v1/session", json=logins["demo-admin"]).json["access_token"]
+    headers = {"Authorization": f"Bearer {token}"}
+
+    def call(method: str, path: str, body: Any = None) -> Any:
+        return gateway.client.open(path, method=method, headers=headers, json=body)
+
+    return call
 
 
-def _accounts(gateway: Running) -> Any:
-    pages = next(target for _, target in _exact(gateway, "/v1/session"))
-    return pages.show.__self__._accounts
+def bearer(answer: Any) -> dict[str, str]:
+    return {"Authorization": f"Bearer {answer.json['access_token']}"}
 
 
-def _exact(gateway: Running, path: str) -> list[Any]:
-    return [entry for methods, _ in gateway.app.extensions["zongzhi"]._paths.find(path) for entry in methods.values()]
+def a_name() -> str:
+    return f"clerk-{ids.uuid7()[-12:]}"
 
 
-def test_the_demo_account_signs_in_and_works(calm: Running, login: dict[str, str]) -> None:
-    answer = calm.client.post("/v1/session", json=login)
+def create(admin: Any, name: str) -> str:
+    posts = [
+        {"post": "hall", "roles": ["hall"], "units": ["341702-XFJ"]},
+        {"post": "centre", "roles": ["mediator"], "units": ["341702-SFJ"]},
+    ]
+    body = {"request_id": ids.uuid7(), "account": name, "display_name": "王小明", "appointments": posts}
+    answer = admin("POST", "/v1/accounts", body)
+    assert answer.status_code == 200, answer.json
+    return str(answer.json["password"])
+
+
+# Bearer tokens
+
+
+def test_the_demo_account_signs_in_and_works(gateway: Running, login: dict[str, str]) -> None:
+    answer = gateway.client.post("/v1/session", json=login)
     assert answer.status_code == 200
-    assert (answer.json["token_type"], answer.json["expires_in"]) == ("Bearer", 8 * 3600)
-    headers = {"Authorization": f"Bearer {answer.json['access_token']}"}
-    assert calm.client.get("/v1/petitions", headers=headers).status_code == 200
-    identity = calm.services.identity_of_last(calm.verifier, "petition")
-    assert (identity.account, identity.scope, identity.unit) == ("demo", "341702", "341702-XFJ")
-    assert identity.units == {"341702-XFJ", "341702-SFJ"}
-    assert identity.may("mediation.handle")
+    assert (answer.json["token_type"], answer.json["expires_in"]) == ("Bearer", 600)
+    assert "Set-Cookie" not in answer.headers
+    assert gateway.client.get("/v1/petitions", headers=bearer(answer)).status_code == 200
+    found = gateway.services.identity_of_last(gateway.verifier, "petition")
+    assert (found.account, found.scope, found.unit) == ("demo", "341702", "341702-XFJ")
+    assert found.units == {"341702-XFJ", "341702-SFJ"}
+    assert found.may("mediation.handle")
 
 
 @pytest.mark.parametrize("wrong", [{"password": "nearly"}, {"account": "nobody"}, {"account": "Demo"}])
 def test_wrong_account_and_wrong_password_sound_alike(
-    calm: Running, login: dict[str, str], wrong: dict[str, str]
+    gateway: Running, login: dict[str, str], wrong: dict[str, str]
 ) -> None:
-    answer = calm.client.post("/v1/session", json=login | wrong)
+    answer = gateway.client.post("/v1/session", json=login | wrong)
     assert (answer.status_code, answer.json["reason"]) == (401, "LOGIN_FAILED")
     assert login["password"] not in answer.get_data(as_text=True)
-
-
-def test_ten_failures_lock_the_account_for_that_source_only(calm: Running, login: dict[str, str]) -> None:
-    for _ in range(10):
-        assert calm.client.post("/v1/session", json=login | {"password": "x"}).status_code == 401
-    locked = calm.client.post("/v1/session", json=login)
-    assert (locked.status_code, locked.json["reason"]) == (429, "LOGIN_LOCKED")
-    assert 0 < int(locked.headers["Retry-After"]) <= 15 * 60 + 1
-    elsewhere = calm.client.post("/v1/session", json=login, environ_overrides={"REMOTE_ADDR": "10.9.8.7"})
-    assert elsewhere.status_code == 200
 
 
 @pytest.mark.parametrize(
     ("body", "field"),
     [({}, "account"), ({"account": "demo"}, "password"), ({"account": 5, "password": "x"}, "account"),
      ({"account": "demo", "password": ""}, "password"), ({"account": "demo", "password": "x" * 201}, "password"),
-     ({"account": "\ud800", "password": "x"}, "account"), ({"account": "a", "password": "b", "otp": "1"}, "otp")],
+     ({"account": "\ud800", "password": "x"}, "account"), ({"account": "a", "password": "b", "otp": "1"}, "otp"),
+     ({"account": "a", "password": "b", "cookie": "yes"}, "cookie")],
 )  # fmt: skip
-def test_a_sign_in_that_is_no_sign_in_names_the_field(calm: Running, body: dict[str, Any], field: str) -> None:
-    answer = calm.client.post("/v1/session", json=body)
+def test_a_sign_in_that_is_no_sign_in_names_the_field(gateway: Running, body: dict[str, Any], field: str) -> None:
+    answer = gateway.client.post("/v1/session", json=body)
     assert answer.status_code == 400
     assert field in [one["field"] for one in answer.json["violations"]]
 
 
-def test_failures_are_forgotten_after_fifteen_minutes_and_after_success() -> None:
-    now = [0.0]
-    lockout = Lockout(lambda: now[0])
-    for _ in range(10):
-        lockout.begin("demo", "here")
-    with pytest.raises(Exhausted):
-        lockout.begin("demo", "here")
-    now[0] = 15 * 60
-    for _ in range(9):
-        lockout.begin("demo", "here")
-    lockout.succeeded("demo", "here")
-    for _ in range(10):
-        lockout.begin("demo", "here")
+def test_who_am_i_tells_account_posts_roles_and_permissions(gateway: Running, login: dict[str, str]) -> None:
+    told = gateway.client.get("/v1/session", headers=bearer(gateway.client.post("/v1/session", json=login))).json
+    assert (told["account"], told["post"], told["must_change_password"]) == ("demo", "hall", False)
+    assert told["posts"] == [{"post": "hall", "title": "演示窗口", "units": ["341702-XFJ", "341702-SFJ"]}]
+    assert "petition.register" in told["permissions"]
+    assert gateway.client.get("/v1/session").status_code == 401
 
 
-def test_one_source_cannot_try_many_accounts() -> None:
-    lockout = Lockout(lambda: 0.0)
-    for i in range(100):
-        lockout.begin(f"account-{i}", "here")
-    with pytest.raises(Exhausted):
-        lockout.begin("another", "here")
-    lockout.begin("another", "there")
+def test_the_first_sign_in_must_change_the_password_before_anything_else(gateway: Running, admin: Any) -> None:
+    name = a_name()
+    password = create(admin, name)
+    answer = gateway.client.post("/v1/session", json={"account": name, "password": password})
+    assert answer.json["must_change_password"]
+    headers = bearer(answer)
+    blocked = gateway.client.get("/v1/petitions", headers=headers)
+    assert (blocked.status_code, blocked.json["reason"]) == (403, "PASSWORD_CHANGE_REQUIRED")
+    assert gateway.client.get("/v1/session", headers=headers).json["must_change_password"]
+    change = {"password": "wrong", "new_password": GOOD}
+    path = "/v1/session:changePassword"
+    assert gateway.client.post(path, headers=headers, json=change).json["reason"] == "LOGIN_FAILED"
+    weak = gateway.client.post(path, headers=headers, json={"password": password, "new_password": name + "-1234"})
+    assert (weak.status_code, weak.json["reason"]) == (400, "PASSWORD_WEAK")
+    changed = gateway.client.post(path, headers=headers, json={"password": password, "new_password": GOOD})
+    assert (changed.status_code, changed.json["must_change_password"]) == (200, False)
+    assert gateway.client.get("/v1/petitions", headers=headers).status_code == 200
+    again = gateway.client.post(path, headers=headers, json={"password": GOOD, "new_password": GOOD})
+    assert again.json["reason"] == "PASSWORD_REUSED"
 
 
-def test_guesses_at_once_are_counted_like_guesses_in_turn(folder: Path) -> None:
-    accounts = Accounts(folder, TIER)
-
-    def guess(_: int) -> str:
-        with pytest.raises((Unauthenticated, Exhausted)) as refused:
-            accounts.prove("demo", "x", "here")
-        return type(refused.value).__name__
-
-    with ThreadPoolExecutor(8) as pool:
-        outcomes = list(pool.map(guess, range(20)))
-    assert outcomes.count("Unauthenticated") == 10
-
-
-def test_setup_makes_a_login_once_and_keeps_its_secrets_private(tmp_path: Path) -> None:
-    create_demo_login(tmp_path)
-    login, account = tmp_path / "demo-login.json", tmp_path / "keys" / "demo-account.json"
-    before = login.read_text(), account.read_text()
-    create_demo_login(tmp_path)
-    assert (login.read_text(), account.read_text()) == before
-    assert {stat.S_IMODE(file.stat().st_mode) for file in (login, account)} == {0o600}
-    assert json.loads(before[0])["password"] not in before[1]
-    assert json.loads(before[1])["password_hash"].startswith("$argon2id$")
+def test_a_refresh_a_post_and_a_sign_out_over_http(gateway: Running, admin: Any) -> None:
+    name = a_name()
+    password = create(admin, name)
+    client = gateway.client
+    opened = client.post("/v1/session", json={"account": name, "password": password, "post": "centre"})
+    assert opened.json["post"] == "centre"
+    client.post(
+        "/v1/session:changePassword", headers=bearer(opened), json={"password": password, "new_password": GOOD}
+    )  # fmt: skip
+    fresh = client.post("/v1/session:refresh", json={"refresh_token": opened.json["refresh_token"]})
+    assert fresh.json["post"] == "centre"
+    told = client.post("/v1/session:switchPost", headers=bearer(fresh), json={"post": "hall"}).json
+    assert (told["post"], told["roles"]) == ("hall", ["hall"])
+    assert client.post("/v1/session:switchPost", headers=bearer(fresh), json={"post": "x"}).status_code == 404
+    assert client.delete("/v1/session", headers=bearer(fresh)).json == {"ended": 1}
+    assert client.get("/v1/session", headers=bearer(fresh)).json["reason"] == "SESSION_ENDED"
+    used = client.post("/v1/session:refresh", json={"refresh_token": fresh.json["refresh_token"]})
+    assert (used.status_code, used.json["reason"]) == (401, "SESSION_ENDED")
 
 
-@pytest.mark.parametrize("lost", ["demo-login.json", "keys/demo-account.json"])
-def test_what_was_lost_is_made_again_and_works(tmp_path: Path, lost: str) -> None:
-    create_demo_login(tmp_path)
-    (tmp_path / lost).unlink()
-    create_demo_login(tmp_path)
-    login = json.loads((tmp_path / "demo-login.json").read_text())
-    assert Accounts(tmp_path, TIER).prove(login["account"], login["password"], "here").account == "demo"
+def test_signing_out_everywhere_is_one_call(gateway: Running, admin: Any) -> None:
+    name = a_name()
+    login = {"account": name, "password": create(admin, name)}
+    one, two = (gateway.client.post("/v1/session", json=login) for _ in range(2))
+    assert gateway.client.post("/v1/session:revokeAll", headers=bearer(one)).json == {"ended": 2}
+    assert gateway.client.get("/v1/session", headers=bearer(two)).status_code == 401
 
 
-def test_without_an_account_nobody_signs_in(tmp_path: Path) -> None:
-    with pytest.raises(Unauthenticated):
-        Accounts(tmp_path, TIER).prove("demo", "x", "here")
+# Browsers
 
 
-@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"account": "demo"}'])
-def test_a_broken_account_file_is_said_to_be_broken(tmp_path: Path, content: str) -> None:
-    (tmp_path / "keys").mkdir()
-    (tmp_path / "keys" / "demo-account.json").write_text(content)
-    with pytest.raises(Unavailable):
-        Accounts(tmp_path, TIER).prove("demo", "x", "here")
+def signed_in(gateway: Running, login: dict[str, str], **more: Any) -> tuple[Any, Any]:
+    browser = gateway.client
+    return browser, browser.post("/v1/session", json=login | {"cookie": True}, **more)
 
 
-def test_a_rotated_key_is_taken_up_and_old_sessions_go_on(tmp_path: Path) -> None:
-    tokens.create_keys(tmp_path)
-    signer = Signer(tmp_path / tokens.PRIVATE_FILE)
-    before = signer.sign(CLERK, "gateway", 60)
-    tokens.rotate_keys(tmp_path)
-    after = signer.sign(CLERK, "gateway", 60)
-    verifier = tokens.Verifier(tmp_path / tokens.PUBLIC_FILE, TIER)
-    assert verifier.verify(before, "gateway").account == verifier.verify(after, "gateway").account == "clerk"
-    assert before.split(".")[0] != after.split(".")[0]
+def cookies_of(answer: Any) -> dict[str, str]:
+    return {header.partition("=")[0]: header for header in answer.headers.getlist("Set-Cookie")}
 
 
-def test_an_internal_token_is_signed_anew_before_it_expires(gateway: Running, monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [1000.0]
-    monkeypatch.setattr("gateway.sessions.time.monotonic", lambda: now[0])
-    sessions = Sessions(gateway.signer, gateway.verifier, gateway.settings.tier)
-    first = sessions.internal_token(CLERK, "petition")
-    now[0] += 239
-    assert sessions.internal_token(CLERK, "petition") == first
-    now[0] += 2
-    assert sessions.internal_token(CLERK, "petition") != first
+def test_a_browser_gets_cookies_that_scripts_and_other_sites_cannot_use(
+    gateway: Running, login: dict[str, str]
+) -> None:
+    _, answer = signed_in(gateway, login, environ_overrides={"REMOTE_ADDR": "10.0.0.9"})
+    given = cookies_of(answer)
+    assert set(given) == {"zz_access", "zz_refresh", "zz_csrf"}
+    for name in ("zz_access", "zz_refresh"):
+        assert {"HttpOnly", "Secure", "SameSite=Strict"} <= {part.strip() for part in given[name].split(";")}
+    assert "HttpOnly" not in given["zz_csrf"]
+    assert "access_token" not in answer.json
+    assert "refresh_token" not in answer.json
 
 
 @pytest.mark.parametrize(
-    ("role", "may", "may_not"),
-    [
-        ("hall", "petition.register", "petition.reveal"),
-        ("hall", "petition.void", "petition.read_all"),
-        ("hall_lead", "petition.reveal", "mediation.read"),
-        ("mediator", "mediation.reveal", "petition.read"),
-        ("supervisor", "mediation.read_all", "petition.accept"),
-        ("mayor", "", "petition.read"),
-    ],
+    ("environ", "secure"),
+    [({}, False), ({"REMOTE_ADDR": "10.0.0.9"}, True), ({"wsgi.url_scheme": "https"}, True)],
+    ids=["plain on this machine", "plain from elsewhere", "encrypted"],
 )
-def test_a_role_may_what_its_work_needs(role: str, may: str, may_not: str) -> None:
-    found = roles.permissions([role])
-    assert may_not not in found
-    assert not may or may in found
+def test_cookies_are_secure_but_for_plain_http_on_this_machine(
+    gateway: Running, login: dict[str, str], environ: dict[str, str], secure: bool
+) -> None:
+    _, answer = signed_in(gateway, login, environ_overrides=environ)
+    assert all(("Secure" in cookie) == secure for cookie in cookies_of(answer).values())
+
+
+def test_reading_needs_the_cookie_alone_and_changing_needs_the_csrf_token_too(
+    gateway: Running, login: dict[str, str]
+) -> None:
+    browser, answer = signed_in(gateway, login)
+    csrf = answer.json["csrf_token"]
+    assert browser.get("/v1/petitions").status_code == 200
+    for headers in ({}, {"X-CSRF-Token": "guess"}):
+        refused = browser.post("/v1/petitions", json={}, headers=headers)
+        assert (refused.status_code, refused.json["reason"]) == (403, "CSRF_TOKEN")
+    assert browser.post("/v1/petitions", json={}, headers={"X-CSRF-Token": csrf}).status_code == 200
+    assert browser.delete("/v1/session").status_code == 403
+    assert browser.delete("/v1/session", headers={"X-CSRF-Token": csrf}).status_code == 200
+    assert browser.get("/v1/session").status_code == 401
+
+
+def test_the_csrf_token_of_one_session_is_of_no_use_to_another(gateway: Running, login: dict[str, str]) -> None:
+    _, other = signed_in(gateway, login)
+    browser, _ = signed_in(gateway, login)
+    refused = browser.post("/v1/petitions", json={}, headers={"X-CSRF-Token": other.json["csrf_token"]})
+    assert (refused.status_code, refused.json["reason"]) == (403, "CSRF_TOKEN")
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "http://localhost:8081", "null"])
+def test_a_page_of_another_origin_changes_nothing_even_with_the_token(
+    gateway: Running, login: dict[str, str], origin: str
+) -> None:
+    browser, answer = signed_in(gateway, login)
+    headers = {"X-CSRF-Token": answer.json["csrf_token"], "Origin": origin}
+    refused = browser.post("/v1/petitions", json={}, headers=headers)
+    assert (refused.status_code, refused.json["reason"]) == (403, "CROSS_ORIGIN")
+    assert "Access-Control-Allow-Origin" not in refused.headers
+    signing_in = gateway.client.post("/v1/session", json=login | {"cookie": True}, headers={"Origin": origin})
+    assert signing_in.json["reason"] == "CROSS_ORIGIN"
+
+
+def test_a_page_of_our_own_origin_works(gateway: Running, login: dict[str, str]) -> None:
+    browser, answer = signed_in(gateway, login)
+    headers = {"X-CSRF-Token": answer.json["csrf_token"], "Origin": "http://localhost"}
+    assert browser.post("/v1/petitions", json={}, headers=headers).status_code == 200
+
+
+def test_a_bearer_token_needs_no_csrf_token_even_beside_cookies(gateway: Running, login: dict[str, str]) -> None:
+    browser, _ = signed_in(gateway, login)
+    headers = bearer(gateway.client.post("/v1/session", json=login))
+    assert browser.post("/v1/petitions", json={}, headers=headers).status_code == 200
+
+
+def test_a_browser_refreshes_by_its_cookies_and_the_csrf_token(gateway: Running, login: dict[str, str]) -> None:
+    browser, answer = signed_in(gateway, login)
+    assert browser.post("/v1/session:refresh").json["reason"] == "CSRF_TOKEN"
+    fresh = browser.post("/v1/session:refresh", headers={"X-CSRF-Token": answer.json["csrf_token"]})
+    assert (fresh.status_code, fresh.json["csrf_token"]) == (200, answer.json["csrf_token"])
+    assert {"zz_access", "zz_refresh"} <= set(cookies_of(fresh))
+    assert browser.get("/v1/session").status_code == 200
+
+
+# Programs
+
+
+@pytest.fixture
+def program(admin: Any) -> dict[str, str]:
+    client_id = f"app-{ids.uuid7()[-12:]}"
+    body = {
+        "request_id": ids.uuid7(), "client_id": client_id, "title": "区级平台",
+        "appointment": {"post": "main", "roles": ["hall"], "units": ["341702-XFJ"]},
+    }  # fmt: skip
+    return {"client_id": client_id, "client_secret": admin("POST", "/v1/serviceAccounts", body).json["client_secret"]}
+
+
+def test_a_program_gets_the_token_of_one_service(gateway: Running, program: dict[str, str]) -> None:
+    answer = gateway.client.post("/v1/token", json=program | {"audience": "petition"})
+    assert (answer.status_code, answer.json["expires_in"]) == (200, 300)
+    found = gateway.verifier.verify(answer.json["access_token"], "petition")
+    assert (found.account, found.may("petition.register")) == (f"service:{program['client_id']}", True)
+    assert gateway.client.get("/v1/petitions", headers=bearer(answer)).json["reason"] == "TOKEN_AUDIENCE"
+
+
+def test_a_program_may_use_http_basic_and_call_the_gateway(gateway: Running, program: dict[str, str]) -> None:
+    basic = base64.b64encode(f"{program['client_id']}:{program['client_secret']}".encode()).decode()
+    answer = gateway.client.post(
+        "/v1/token", json={"audience": "gateway"}, headers={"Authorization": f"Basic {basic}"}
+    )  # fmt: skip
+    assert gateway.client.get("/v1/petitions", headers=bearer(answer)).status_code == 200
+    assert gateway.services.identity_of_last(gateway.verifier, "petition").account == f"service:{program['client_id']}"
+    told = gateway.client.get("/v1/session", headers=bearer(answer)).json
+    assert (told["posts"], told["roles"]) == ([], ["hall"])
+    assert gateway.client.delete("/v1/session", headers=bearer(answer)).json["reason"] == "NO_SESSION"
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "reason"),
+    [({"client_secret": "wrong"}, 401, "CLIENT_FAILED"), ({"client_id": "nobody"}, 401, "CLIENT_FAILED"),
+     ({"audience": "nowhere"}, 400, "FIELD_INVALID"), ({"audience": ""}, 400, "FIELD_INVALID")],
+)  # fmt: skip
+def test_a_program_that_errs_is_told_so(
+    gateway: Running, program: dict[str, str], change: dict[str, str], status: int, reason: str
+) -> None:
+    answer = gateway.client.post("/v1/token", json=program | {"audience": "petition"} | change)
+    assert (answer.status_code, answer.json["reason"]) == (status, reason)
+    assert program["client_secret"] not in answer.get_data(as_text=True)
+
+
+@pytest.mark.parametrize("header", ["Basic", "Basic ???", "Basic " + base64.b64encode(b"no-colon").decode()])
+def test_broken_basic_credentials_are_refused(gateway: Running, header: str) -> None:
+    answer = gateway.client.post("/v1/token", json={"audience": "petition"}, headers={"Authorization": header})
+    assert (answer.status_code, answer.json["reason"]) == (401, "BASIC_INVALID")
+
+
+# In process
+
+
+def test_an_administrator_manages_accounts_and_sees_no_case(gateway: Running, admin: Any) -> None:
+    name = a_name()
+    create(admin, name)
+    assert admin("GET", f"/v1/accounts/{name}").json["side"] == "SIDE_OPERATOR"
+    for path in ("/v1/petitions", "/v1/mediations"):
+        admin("GET", path)
+        assert gateway.services.identity_of_last(gateway.verifier, path[4:-1]).permissions == frozenset(
+            {"accounts.read", "accounts.manage", "accounts.reveal", "accounts.hand_over"}
+        )
+    assert admin("GET", "/v1/audit").status_code == 403
+    assert admin("GET", "/v1/loginAttempts").status_code == 403
+
+
+def test_the_auditor_reads_and_changes_nothing(gateway: Running, folder: Path) -> None:
+    logins = {one["account"]: one for one in json.loads((folder / "demo-logins.json").read_text())["logins"]}
+    headers = bearer(gateway.client.post("/v1/session", json=logins["demo-auditor"]))
+    for path in ("/v1/audit", "/v1/loginAttempts", "/v1/accounts", "/v1/roles"):
+        assert gateway.client.get(path, headers=headers).status_code == 200
+    refused = gateway.client.post("/v1/accounts/demo:disable", headers=headers, json={"reason": "试试"})
+    assert refused.status_code == 403
+    assert gateway.client.get("/v1/accounts/demo/openItems", headers=headers).status_code == 403
+
+
+def test_an_operator_sees_no_account(gateway: Running) -> None:
+    assert gateway.call("GET", "/v1/accounts").status_code == 403
+
+
+def test_wrong_fields_of_an_inside_call_are_named_like_those_of_any_other(admin: Any) -> None:
+    answer = admin("POST", "/v1/accounts", {"request_id": "x", "account": "A", "appointments": []})
+    assert answer.status_code == 400
+    fields = {one["field"] for one in answer.json["violations"]}
+    assert {"request_id", "account", "display_name", "appointments"} <= fields
+    assert identity.current() == identity.NOBODY
+
+
+def test_open_items_are_asked_for_in_the_gateways_own_name(gateway: Running, admin: Any) -> None:
+    from protos.petition.v1 import petition_pb2
+
+    item = petition_pb2.OfficerItem(id="1", case_number="341702001008X2611240001A", state_zh="已受理")
+    reply = petition_pb2.ListOfficerItemsResponse(items=[item])
+    gateway.services.answers["ListOfficerItems"] = lambda request: (
+        reply if isinstance(request, petition_pb2.ListOfficerItemsRequest) else type(request)()
+    )
+    name = a_name()
+    create(admin, name)
+    admin("GET", f"/v1/accounts/{name}/openItems?page_size=1")
+    asked = next(call for call in gateway.services.calls if call.method == "ListOfficerItems")
+    found = gateway.verifier.verify(asked.metadata["authorization"].removeprefix("Bearer "), "petition")
+    expected = own_identity(found.tier, frozenset({"petition.hand_over", "petition.read_all"}), "demo-admin")
+    assert found == expected
+
+
+# Demo accounts
+
+
+def demo_folder(path: Path, **more: Any) -> tuple[Settings, Any]:
+    settings = Settings(tier="341702000000", data_dir=path, **more)
+    migrations.migrate("gateway", settings.database_url_of("gateway"))
+    return settings, wiring.open_database(settings)
+
+
+def test_demo_logins_are_made_once_and_kept_private(tmp_path: Path) -> None:
+    settings, db = demo_folder(tmp_path)
+    assert demo.seed(db, settings) == len(demo.POSTS)
+    files = (tmp_path / "demo-login.json", tmp_path / "demo-logins.json")
+    before = [file.read_text() for file in files]
+    assert demo.seed(db, settings) == 0
+    assert [file.read_text() for file in files] == before
+    assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+    assert json.loads(before[0])["account"] == "demo"
+    db.close()
+
+
+def test_a_lost_login_file_and_a_lost_database_are_made_good(tmp_path: Path) -> None:
+    settings, db = demo_folder(tmp_path)
+    demo.seed(db, settings)
+    (tmp_path / "demo-login.json").unlink()
+    demo.seed(db, settings)
+    login = json.loads((tmp_path / "demo-login.json").read_text())
+    db.close()
+    for file in tmp_path.glob("gateway.db*"):
+        file.unlink()
+    settings, db = demo_folder(tmp_path)
+    demo.seed(db, settings)
+    with db.reading() as conn:
+        kept = store.read(conn, "demo")
+    assert json.loads((tmp_path / "demo-login.json").read_text()) == login
+    assert not kept.must_change
+    db.close()
