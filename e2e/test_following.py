@@ -11,6 +11,8 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.client import HTTPConnection, HTTPException
+from socket import SHUT_RDWR
 from typing import Any
 
 import pytest
@@ -173,26 +175,36 @@ class Screen:
 
     def __init__(self, gateway: str, path: str, token: str, after: str = "") -> None:
         headers = {"Authorization": token} | ({"Last-Event-ID": after} if after else {})
-        self.answer = requests.get(f"{gateway}{path}", headers=headers, stream=True, timeout=60)
+        host, _, port = gateway.removeprefix("http://").partition(":")
+        connection = HTTPConnection(host, int(port), timeout=60)
+        connection.connect()
+        self._socket = connection.sock
+        connection.request("GET", path, headers=headers)
+        self._answer = connection.getresponse()
+        self.status = self._answer.status
         self.events: list[dict[str, str]] = []
         self.broke = threading.Event()
-        self._thread = threading.Thread(target=self._read, daemon=True)
-        if self.answer.status_code == 200:
-            self._thread.start()
+        if self.status == 200:
+            threading.Thread(target=self._read, daemon=True).start()
 
     def _read(self) -> None:
         found: dict[str, str] = {}
         try:
-            for line in self.answer.iter_lines(chunk_size=1):
-                if line:
-                    name, _, value = line.decode().partition(": ")
+            while line := self._answer.readline():
+                name, _, value = line.decode().rstrip("\n").partition(": ")
+                if name:
                     found[name] = value
                 elif found:
                     self.events.append(found)
                     found = {}
-        except (requests.RequestException, AttributeError):
+        except (OSError, HTTPException, ValueError):
             pass
         self.broke.set()
+
+    @property
+    def problem(self) -> dict[str, Any]:
+        """What was said instead of a stream."""
+        return dict(json.loads(self._answer.read()))
 
     @property
     def told(self) -> list[dict[str, Any]]:
@@ -204,7 +216,9 @@ class Screen:
         return next((event["id"] for event in reversed(self.events) if "id" in event), "")
 
     def close(self) -> None:
-        self.answer.close()
+        """The reader goes, without a word."""
+        self._socket.shutdown(SHUT_RDWR)
+        self._socket.close()
 
 
 @contextmanager
@@ -300,12 +314,12 @@ def test_a_stream_is_signed_in_counted_and_ends_with_the_session(district: Syste
     story = Story(district).filed()
     path = f"/v1/cases/{story.id}/events"
     nobody = Screen(district.gateway, path, "Bearer x")
-    assert nobody.answer.status_code == 401
+    assert nobody.status == 401
     token = bearer(district)
     open_ones = [Screen(district.gateway, path, token) for _ in range(4)]
-    assert {screen.answer.status_code for screen in open_ones} == {200}
+    assert {screen.status for screen in open_ones} == {200}
     fifth = Screen(district.gateway, path, token)
-    assert (fifth.answer.status_code, fifth.answer.json()["reason"]) == (429, "STREAMS_OF_ACCOUNT")
+    assert (fifth.status, fifth.problem["reason"]) == (429, "STREAMS_OF_ACCOUNT")
     district.call("DELETE", "/v1/session")
     for screen in open_ones:
         assert screen.broke.wait(20)
@@ -318,7 +332,7 @@ def test_a_stream_is_signed_in_counted_and_ends_with_the_session(district: Syste
 
 def _opened(district: System, path: str) -> Screen | None:
     screen = Screen(district.gateway, path, str(district.http.headers["Authorization"]))
-    return screen if screen.answer.status_code == 200 else None
+    return screen if screen.status == 200 else None
 
 
 @on(LOCAL_SQLITE)
@@ -329,7 +343,7 @@ def test_requests_are_answered_beside_fifty_open_streams(district: System, reque
         story = Story(many).filed()
         token = bearer(many)
         screens = [Screen(many.gateway, "/v1/board/events", token) for _ in range(50)]
-        assert {screen.answer.status_code for screen in screens} == {200}
+        assert {screen.status for screen in screens} == {200}
         began = time.monotonic()
         for _ in range(50):
             many.ok("GET", "/v1/petitions?page_size=1")
