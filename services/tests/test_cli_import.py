@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 
 import pytest
 
@@ -22,7 +24,7 @@ class FakeGateway:
 
     def __init__(self):
         self.answers = {("POST", "/v1/session"): [(200, {"access_token": "a", "refresh_token": "r"})]}
-        self.asked = []
+        self.asked: list[Any] = []
         fake = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -53,7 +55,7 @@ class FakeGateway:
 @pytest.fixture
 def gateway(monkeypatch):
     monkeypatch.setenv("ZONGZHI_PASSWORD", "secret-secret")
-    monkeypatch.setattr(http_client.time, "sleep", lambda _: None)
+    monkeypatch.setattr("time.sleep", lambda _: None)
     fake = FakeGateway()
     yield fake
     fake.server.shutdown()
@@ -163,7 +165,7 @@ def test_what_is_missing_is_said(gateway, run, tmp_path, monkeypatch):
     assert "无法读取" in run(name=str(tmp_path / "none.csv"))[1].err
     assert run(name="")[0] == 2
     monkeypatch.delenv("ZONGZHI_PASSWORD")
-    monkeypatch.setattr(cli_import.sys.stdin, "isatty", lambda: False, raising=False)
+    monkeypatch.setattr("sys.stdin", io.StringIO())
     assert "ZONGZHI_PASSWORD" in run()[1].err
 
 
@@ -179,24 +181,18 @@ def test_an_address_that_is_none(url):
 
 
 def test_the_progress_of_a_terminal_is_a_bar_and_elsewhere_lines(capsys):
-    class Terminal:
-        def __init__(self, tty):
-            self.tty, self.said = tty, ""
+    class Terminal(io.StringIO):
+        tty = True
 
         def isatty(self):
             return self.tty
 
-        def write(self, text):
-            self.said += text
-
-        def flush(self):
-            pass
-
     half = DONE | {"state": "JOB_STATE_RUNNING", "rows_total": 10, "rows_done": 5}
     for tty in (True, False):
-        out = Terminal(tty)
+        out = Terminal()
+        out.tty = tty
         progress = cli_import._Progress(out)
         progress.show(half)
         progress.end(half)
-        assert ("[############" in out.said) == tty
-        assert "5/10" in out.said
+        assert ("[############" in out.getvalue()) == tty
+        assert "5/10" in out.getvalue()

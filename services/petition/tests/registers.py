@@ -23,6 +23,8 @@ from services.petition.tests.hall import Hall
 
 HEADINGS = ("来访日期", "批次", "人次", "渠道", "姓名", "电话", "概况", "诉求", "属地", "承办单位", "领导接访")
 VILLAGE = "341702102000"
+# No method looks at it.
+NO_CONTEXT: Any = None
 
 
 def a_row(**over: Any) -> list[Any]:
@@ -89,7 +91,7 @@ class Registers:
 
     def send(self, content: bytes, **options: str) -> pb.Job:
         """A file is sent; nothing works at it yet."""
-        return self.rpc.ImportPetitions(upload(content, **options), None)
+        return self.rpc.ImportPetitions(upload(content, **options), NO_CONTEXT)
 
     def bring_in(self, content: bytes, **options: str) -> pb.Job:
         """A file is sent and worked at to its end."""
@@ -99,11 +101,11 @@ class Registers:
 
     def job(self, job_id: str) -> pb.Job:
         """How far a job is."""
-        return self.rpc.GetJob(pb.GetJobRequest(id=job_id), None)
+        return self.rpc.GetJob(pb.GetJobRequest(id=job_id), NO_CONTEXT)
 
     def export(self, **over: Any) -> pb.Job:
         """A register goes out."""
-        job = self.rpc.ExportPetitions(pb.ExportPetitionsRequest(request_id=uuid7(), **over), None)
+        job = self.rpc.ExportPetitions(pb.ExportPetitionsRequest(request_id=uuid7(), **over), NO_CONTEXT)
         assert self.worker.work_once()
         return self.job(job.id)
 
@@ -111,14 +113,14 @@ class Registers:
         """The file of a job, piece by piece."""
         found = b""
         while True:
-            piece = self.rpc.ReadJobFile(ReadRequest(id=job_id, offset=len(found), length=1000), None)
+            piece = self.rpc.ReadJobFile(ReadRequest(id=job_id, offset=len(found), length=1000), NO_CONTEXT)
             found += piece.data
             if len(found) >= piece.total:
                 return found
 
-    def count(self, by: int = 0, **filters: Any) -> pb.CountPetitionsResponse:
+    def count(self, by: Any = 0, **filters: Any) -> pb.CountPetitionsResponse:
         """How many there are."""
-        return self.rpc.CountPetitions(pb.CountPetitionsRequest(by=by, **filters), None)
+        return self.rpc.CountPetitions(pb.CountPetitionsRequest(by=by, **filters), NO_CONTEXT)
 
 
 def read_xlsx(content: bytes) -> list[list[Any]]:

@@ -11,7 +11,7 @@ from sqlalchemy import func, select, text
 
 from protos.petition.v1 import petition_pb2
 from protos.petition.v1 import registers_pb2 as pb
-from services.chassis import clock
+from services.chassis import clock, sheets
 from services.chassis.codes import valid_mod37_36
 from services.chassis.refusal import Exhausted, IllegalMove, Invalid, NotFound
 from services.chassis.sweeper import sweep_once
@@ -19,6 +19,8 @@ from services.petition.adapters import job_import, job_store
 from services.petition.adapters.job_store import LeaseLost
 from services.petition.adapters.job_worker import JobWorker
 from services.petition.adapters.tables import petitions
+from services.petition.adapters.tables_jobs import jobs
+from services.petition.application.import_case import import_case
 from services.petition.tests.hall import COMMAND, HALL, JUSTICE, LABOUR, TOWN, an_officer, days_ago, refused
 from services.petition.tests.registers import HEADINGS, Registers, a_row, read_xlsx, upload, without_children, xlsx
 from services.petition.tests.registers import text as csv_of
@@ -265,8 +267,8 @@ class TestRefused:
 
     def test_a_file_that_is_too_long_further_down_fails_and_nothing_came_in(self, hall, registers, monkeypatch):
         job = registers.send(xlsx([a_row(姓名=f"赵{n}") for n in range(5)]))
-        read = job_import.sheets.read
-        monkeypatch.setattr(job_import.sheets, "read", lambda *a, **kw: read(*a, **kw, max_rows=3))
+        read = sheets.read
+        monkeypatch.setattr(sheets, "read", lambda *a, **kw: read(*a, **kw, max_rows=3))
         registers.worker.work_once()
         job = registers.job(job.id)
         assert (job.state, job.failure) == (pb.JOB_STATE_FAILED, "数据超过 3 行,请分成几个文件。")
@@ -281,7 +283,7 @@ class TestRefused:
     def test_a_row_that_the_database_refuses_is_a_bad_row(self, hall, registers, monkeypatch):
         from sqlalchemy.exc import DataError
 
-        keep = job_import.import_case
+        keep = import_case
 
         def refuse(work, petition_id, draft, *rest, **more):
             if draft.subject == "坏":
@@ -308,7 +310,7 @@ class TestJobs:
 
     def interrupted(self, registers, monkeypatch, after):
         """A worker dies, as by kill -9, in the middle of a batch that it has not committed."""
-        keep, kept = job_import.import_case, []
+        keep, kept = import_case, []
 
         def die(*given, **more):
             kept.append(1)
@@ -323,7 +325,7 @@ class TestJobs:
 
     def lease_runs_out(self, hall):
         with hall.db.transaction() as tx:
-            tx.conn.execute(job_store.jobs.update().values(lease_until=clock.now() - timedelta(seconds=1)))
+            tx.conn.execute(jobs.update().values(lease_until=clock.now() - timedelta(seconds=1)))
 
     def test_a_job_whose_worker_died_goes_on_behind_the_last_committed_row(self, hall, registers, monkeypatch):
         job = registers.send(self.many())

@@ -7,7 +7,7 @@ from datetime import date
 import pytest
 
 from services.chassis.refusal import Invalid
-from services.chassis.sheets import Row
+from services.chassis.sheets import Cell, Row, heading_key
 from services.petition.adapters.register_places import Places
 from services.petition.adapters.register_rows import RowReader
 from services.petition.domain import register_columns
@@ -15,7 +15,7 @@ from services.petition.domain.terms import Channel, Outcome, PetitionClass, Rout
 from services.petition.tests.hall import TOWN, Hall
 
 TODAY = date(2026, 11, 24)
-GOOD = {
+GOOD: dict[str, Cell] = {
     "来访日期": "2021-03-05", "批次": 1, "人次": 3, "渠道": "走访", "姓名": "赵小满", "电话": "13800001234",
     "诉求": "请求依法确界。", "属地": TOWN,
 }  # fmt: skip
@@ -69,7 +69,7 @@ class TestHeadings:
 
     def test_every_official_heading_and_every_synonym_means_one_thing(self):
         words = [(word, c.field) for c in register_columns.COLUMNS for word in (c.zh, c.field, *c.synonyms)]
-        assert all(register_columns.MEANINGS[register_columns.heading_key(word)] == field for word, field in words)
+        assert all(register_columns.MEANINGS[heading_key(word)] == field for word, field in words)
 
 
 class TestGoodRows:
