@@ -13,11 +13,13 @@ from google.protobuf.message_factory import GetMessageClass
 
 from e2e.people import Typed
 from e2e.system import new_request_id
+from protos.files.v1 import files_pb2
 from protos.options.v1 import options_pb2
 
 Known = dict[str, Any]
 # Fields that say the same in every contract.
 FREE_TEXT = "一段足够长的说明文字"
+FILE = b"%PDF-1.7\nthe well is dry\n%%EOF\n"
 SPECIAL: dict[str, Any] = {
     "request_id": new_request_id,
     "fields": lambda: ["name", "phone", "id_no", "address", "content"],
@@ -29,11 +31,15 @@ PATTERNS: tuple[tuple[str, Any], ...] = (
 )
 
 
-def requests_for(method: MethodDescriptor, known: Known, typed: Typed) -> Iterator[Message]:
+def requests_for(method: MethodDescriptor, known: Known, typed: Typed) -> Iterator[Any]:
     """What could be asked of a case: the required fields alone, with other terms, then with one optional field more.
 
-    `known` holds what exists (`id`, `party_id`, `phone`, …); everything else is invented within the rules.
+    `known` holds what exists (`id`, `party_id`, `phone`, …); everything else is invented within the rules. A file is
+    asked for by a list of messages, which travel as a stream.
     """
+    if method.client_streaming:
+        yield upload_of(known)
+        return
     request, asked = GetMessageClass(method.input_type), method.input_type
 
     def least() -> dict[str, Any]:
@@ -48,6 +54,12 @@ def requests_for(method: MethodDescriptor, known: Known, typed: Typed) -> Iterat
                 yield request(**least() | {field.name: term.number})
 
 
+def upload_of(known: Known) -> list[Message]:
+    """A file on its way up, whose name tells what must be masked."""
+    header = files_pb2.UploadHeader(id=known["id"], filename=f"{known.get('phone', '')} 材料.pdf", size=len(FILE))
+    return [files_pb2.Upload(header=header), files_pb2.Upload(data=FILE)]
+
+
 def _filled(message: Descriptor, known: Known, typed: Typed) -> dict[str, Any]:
     if {field.name for field in message.fields} >= {"name", "phone", "id_no", "address"}:
         return typed.person()
@@ -58,7 +70,9 @@ def _needed(field: FieldDescriptor) -> bool:
     rules = _rules(field)
     # A person who comes in person is named, whatever the rules of a field can say of it.
     named = field.is_repeated and field.message_type is not None
-    return bool(rules.required or rules.min_items or named)
+    # Which file is asked for depends on what it belongs to, so that the contract of all files cannot demand it.
+    read = field.containing_type.full_name == "zongzhi.files.v1.ReadRequest" and field.name.endswith("id")
+    return bool(rules.required or rules.min_items or named or read)
 
 
 def _value(field: FieldDescriptor, known: Known, typed: Typed) -> Any:
@@ -80,6 +94,8 @@ def _one(field: FieldDescriptor, known: Known, typed: Typed) -> Any:
         return _text(field)
     if field.type == FieldDescriptor.TYPE_BOOL:
         return True
+    if field.type == FieldDescriptor.TYPE_BYTES:
+        return b"x"
     return _rules(field).min + 1
 
 

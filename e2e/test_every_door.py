@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,6 +15,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from google.protobuf.json_format import MessageToDict
 from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
+from PIL import Image
 
 from e2e.conftest import LOCAL_SQLITE, RABBIT_POSTGRES, on
 from e2e.people import OnePerson, Typed
@@ -70,24 +72,40 @@ class Doors:
     def _known(story: Story) -> Iterator[dict[str, Any]]:
         # The same officer gives and takes, so that a case stays where the other tests look for it.
         officer = {name: "demo" for name in ("officer", "from_officer", "to_officer")}
-        yield {"id": story.id, "phone": story.petitioner["phone"], "service": "petition", **officer}
+        phone = story.petitioner["phone"]
+        file = Doors._file(story, phone)
+        yield {"id": story.id, "phone": phone, "service": "petition", **file, **officer}
         for mediation in story.mediations():
             yield {"id": mediation["id"], "party_id": mediation["parties"][-1]["id"], "service": "mediation"} | officer
+
+    @staticmethod
+    def _file(story: Story, phone: str) -> dict[str, str]:
+        """A photo lies with the case, whose name tells what must be masked."""
+        photo = io.BytesIO()
+        Image.new("RGB", (300, 200)).save(photo, "PNG")
+        url = f"{story.system.gateway}/v1/petitions/{story.id}/attachments"
+        answer = story.system.http.post(url, files={"file": (f"{phone}.png", photo.getvalue())}, timeout=60)
+        assert answer.ok, answer.text
+        return {"file_id": answer.json()["id"]}
 
     def token(self, who: Identity, **more: Any) -> str:
         """A token that the district's own gateway could have signed."""
         return tokens.sign(self.key, who, list(SERVICES), **more)
 
-    def call(self, method: MethodDescriptor, request: Message, token: str | None) -> tuple[grpc.StatusCode, Any]:
+    def call(
+        self, method: MethodDescriptor, request: Message | list[Message], token: str | None
+    ) -> tuple[grpc.StatusCode, Any]:
         """One call on the wire: the code, and the reply or the error."""
-        stub = self.channels[neighbour(method.containing_service)].unary_unary(
+        channel = self.channels[neighbour(method.containing_service)]
+        stub: Any = (channel.stream_unary if method.client_streaming else channel.unary_unary)(
             f"/{method.containing_service.full_name}/{method.name}",
-            request_serializer=type(request).SerializeToString,
+            request_serializer=GetMessageClass(method.input_type).SerializeToString,
             response_deserializer=GetMessageClass(method.output_type).FromString,
         )
         metadata = (("authorization", f"Bearer {token}"),) if token is not None else ()
         try:
-            return grpc.StatusCode.OK, stub(request, timeout=30, metadata=metadata)
+            sent = iter(request) if isinstance(request, list) else request
+            return grpc.StatusCode.OK, stub(sent, timeout=30, metadata=metadata)
         except grpc.RpcError as error:
             return error.code(), error
 
@@ -155,7 +173,7 @@ def test_strangers_see_nothing_and_change_nothing(doors: Doors, tmp_path: Path) 
     assert doors.everything_seen() == before
 
 
-def nothing_seen(doors: Doors, who: str, method: MethodDescriptor, request: Message, token: str | None) -> None:
+def nothing_seen(doors: Doors, who: str, method: MethodDescriptor, request: Any, token: str | None) -> None:
     """A refusal in both languages, or a reply in which no case of ours stands."""
     code, said = doors.call(method, request, token)
     what = f"{method.full_name} by {who}"
