@@ -65,6 +65,7 @@ class System:
             self.env["OTEL_EXPORTER_OTLP_ENDPOINT"] = collector
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
         self.http = requests.Session()
+        self.sign_in_again_at = float("inf")
 
     def __enter__(self) -> System:
         self.prepare()
@@ -188,9 +189,12 @@ class System:
         answer = self.http.post(f"{self.gateway}/v1/session", json=self.login(), timeout=10)
         answer.raise_for_status()
         self.http.headers["Authorization"] = f"Bearer {answer.json()['access_token']}"
+        self.sign_in_again_at = time.monotonic() + answer.json()["expires_in"] * 0.8
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None, **options: Any) -> requests.Response:
-        """One HTTP call, whatever the answer."""
+        """One HTTP call, whatever the answer. A story that takes long signs in again before its token ends."""
+        if time.monotonic() > self.sign_in_again_at:
+            self.sign_in()
         return self.http.request(method, f"{self.gateway}{path}", json=body, timeout=30, **options)
 
     def ok(self, method: str, path: str, body: dict[str, Any] | None = None, **options: Any) -> dict[str, Any]:

@@ -245,7 +245,7 @@ def keys(args: argparse.Namespace, settings: Settings) -> int:
     """One deed of `zongzhi keys`."""
     from services.chassis import token_keys
 
-    files, lives = _key_files(settings), max(settings.session_token_s, settings.internal_token_s, 60)
+    files, lives = _key_files(settings), max(settings.session_token_s, settings.internal_token_s)
     if args.deed == "rotate":
 
         def say(step: str, kid: str) -> None:

@@ -18,17 +18,17 @@ from services.chassis.refusal import NotFound, Refusal, Unavailable
 WITH_CASES = ("petition", "mediation")
 NAME_ZH = {"petition": "信访", "mediation": "调解", "grid": "网格"}
 DEADLINE_S = 5.0
-TOKEN_S = 60
 BATCH = 100
 
 
 class Neighbours:
     """The services around, asked with a token that allows one deed."""
 
-    def __init__(self, channels: Mapping[str, grpc.Channel], signer: Signer, tier: str) -> None:
+    def __init__(self, channels: Mapping[str, grpc.Channel], signer: Signer, tier: str, lives_s: int) -> None:
         self._channels = channels
         self._signer = signer
         self._tier = tier
+        self._lives_s = lives_s
 
     def knows(self, service: str, method: str) -> bool:
         """Whether this release has such a service and it has an address."""
@@ -44,7 +44,7 @@ class Neighbours:
             f"/{described.containing_service.full_name}/{described.name}",
             request_serializer=request.SerializeToString, response_deserializer=reply.FromString,
         )  # fmt: skip
-        token = self._signer.sign(own_identity(self._tier, permissions, on_behalf_of), service, TOKEN_S)
+        token = self._signer.sign(own_identity(self._tier, permissions, on_behalf_of), service, self._lives_s)
         try:
             return clients.call(call, request(**fields), token=token, timeout=DEADLINE_S)
         except grpc.RpcError as error:

@@ -34,7 +34,7 @@ def servicer(
     seal_key: bytes,
 ) -> AccountService:  # fmt: skip
     """AccountService on these settings."""
-    neighbours = Neighbours(channels, signer, settings.tier)
+    neighbours = Neighbours(channels, signer, settings.tier, settings.internal_token_s)
     return AccountService(
         db, sessions.door, Once(db, seal_key), Cases(neighbours), Units(neighbours), settings.tier, sessions.forget_all
     )

@@ -1,4 +1,4 @@
-"""Sessions: refreshed by tokens that are used once, ended everywhere within two seconds, acting in one post at a time."""
+"""Sessions: refreshed by tokens that are used once, ended at every gateway process, acting in one post at a time."""
 
 from __future__ import annotations
 

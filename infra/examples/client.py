@@ -3,8 +3,8 @@
     ZONGZHI_GATEWAY=http://127.0.0.1:8080 ZONGZHI_PETITION=127.0.0.1:50051 \\
     ZONGZHI_CLIENT_ID=my-app ZONGZHI_CLIENT_SECRET=… python -m infra.examples.client
 
-The account: `zongzhi account service-create my-app --title 区级平台 --role hall --unit 341702-XFJ` shows the secret once.
-A token works for one service and five minutes; `Tokens` takes the next one before that. Needs grpcio, protobuf, requests.
+The secret is shown once by `zongzhi account service-create my-app --title 区级平台 --role hall --unit 341702-XFJ`.
+A token works for one service and five minutes; `Tokens` takes the next one before that. Needs grpcio and requests.
 """
 
 from __future__ import annotations
