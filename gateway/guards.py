@@ -15,7 +15,7 @@ from gateway.problems import HttpRefusal
 from services.chassis.settings import Settings
 
 LONGEST_PATH = 2048
-LONGEST_QUERY = 8192
+LONGEST_QUERY = 16 * 1024
 MOST_HEADERS = 100
 LARGEST_HEADERS = 16 * 1024
 HSTS = "max-age=31536000"

@@ -94,7 +94,7 @@ class CherootServer:
         # So does each file on its way, whose caller's line may be slow.
         for carrier in (app.extensions[EXTENSION].uploads, app.extensions[EXTENSION].downloads):
             carrier.places.when_changed(lambda: self._resize(1), lambda: self._resize(-1))
-        self._resizing, self._streams = threading.Lock(), 0
+        self._resizing, self._streams, self._serving = threading.Lock(), 0, False
         self._thread = threading.Thread(target=self._server.serve, name="gateway", daemon=True)
         self.host = host
         self.port = port
@@ -107,6 +107,7 @@ class CherootServer:
             raise PortTaken(self.host, self.port) from None
         self.port = int(self._server.bind_addr[1])
         self._thread.start()
+        self._serving = True
         self._app.extensions[EXTENSION].start()
         log.info("gateway listens", extra={"fields": {"host": self.host, "port": self.port}})
         return self.port
@@ -114,6 +115,8 @@ class CherootServer:
     def stop(self) -> None:
         """Takes no more requests, finishes those in flight, then lets the channels go."""
         self._live.drain()
+        with self._resizing:
+            self._serving = False
         self._server.stop()
         if self._thread.is_alive():
             self._thread.join(self._drain_s)
@@ -123,6 +126,9 @@ class CherootServer:
         pool = self._server.requests
         with self._resizing:
             self._streams += by
+            if not self._serving:
+                # A pool that does not run would wait for ever for the threads that it is asked for.
+                return
             # `shrink` would take those that have gone already for some that are still to go.
             pool._clear_dead_threads()
             there = len(pool._threads)

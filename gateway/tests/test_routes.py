@@ -125,7 +125,7 @@ def test_head_answers_like_get_without_a_body(gateway: Running) -> None:
         ("DELETE", "/v1/petitions", "GET, POST, HEAD"),
         ("GET", f"/v1/petitions/{UUID}:accept", "POST"),
         ("PUT", "/v1/session", "DELETE, GET, POST, HEAD"),
-        ("OPTIONS", "/v1/divisions", "GET, HEAD"),
+        ("PATCH", "/v1/divisions", "GET, HEAD"),
         ("BREW", "/healthz", "GET, HEAD"),
     ],
 )
