@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from datetime import date
+from functools import cache
 from typing import Any
 
 from openpyxl import Workbook
@@ -12,6 +14,8 @@ from bench.figures import Figure
 from bench.ground import District, Ground
 from bench.rounds import Round
 from e2e.system import eventually
+from services.chassis.directory_entries import DIVISIONS, VILLAGE_LEVELS
+from services.chassis.directory_shipped import shipped
 from services.chassis.sheets import read
 from services.chassis.tests.workbooks import saved
 from services.http_client import Gateway
@@ -22,6 +26,7 @@ HEADINGS = ("来访日期", "批次", "人次", "渠道", "姓名", "电话", "�
 SECONDS, PER_ROUND = 4.0, 6000
 OVER = ("JOB_STATE_DONE", "JOB_STATE_CANCELLED", "JOB_STATE_FAILED")
 WITHIN_S = 600.0
+FIRST = date(2021, 1, 1)
 
 
 def measure(ground: Ground) -> list[Figure]:
@@ -58,13 +63,19 @@ def _register(ground: Ground) -> bytes:
     return saved(book)
 
 
+@cache
+def _villages() -> tuple[str, ...]:
+    """Codes that held on every day of the register."""
+    return tuple(e.code for e in shipped(DIVISIONS) if e.level in VILLAGE_LEVELS and e.holds(FIRST) and not e.valid_to)
+
+
 def _row(ground: Ground, number: int) -> list[Any]:
     body = cases.registration(ground.random)
     person = body["representatives"][0]
     return [
         f"20{21 + number % 5}-{1 + number % 12:02}-{1 + number % 28:02}", str(number), 1 + number % 3, "走访",
         person["name"], person.get("phone", ""), person.get("id_no", ""), person.get("address", ""), body["subject"],
-        body["content"], body["division_code"], "是" if number % 9 == 0 else "否",
+        body["content"], ground.random.choice(_villages()), "是" if number % 9 == 0 else "否",
     ]  # fmt: skip
 
 

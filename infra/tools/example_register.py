@@ -173,8 +173,9 @@ def _workdays() -> list[date]:
 
 
 def _villages() -> list[tuple[Entry, Entry]]:
-    """Villages with their towns, as both were at the end of the year."""
-    there = [entry for entry in shipped(DIVISIONS) if entry.holds(date(YEAR, 12, 31))]
+    """Villages with their towns, of those that were there all year."""
+    first, last = date(YEAR, 1, 1), date(YEAR, 12, 31)
+    there = [entry for entry in shipped(DIVISIONS) if entry.holds(first) and entry.holds(last)]
     towns = {entry.code: entry for entry in there if entry.level in TOWN_LEVELS}
     return [(towns[one.parent], one) for one in there if one.level in VILLAGE_LEVELS and one.parent in towns]
 

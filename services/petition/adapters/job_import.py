@@ -174,15 +174,24 @@ class ImportRun:
         return tuple((draft.received_on, draft.batch_no, hashed) for hashed in hashes if hashed)
 
     def _batch(self, judged: list[_Judged]) -> bool:
-        """One transaction of rows; False when the job is to end here."""
+        """One transaction of rows; False when the job is to end here.
+
+        At first all of them together; when one is refused that far down, once more with a savepoint for each.
+        """
+        try:
+            return self._written(judged, careful=False)
+        except (Refusal, IntegrityError, DataError):
+            return self._written(judged, careful=True)
+
+    def _written(self, judged: list[_Judged], *, careful: bool) -> bool:
         known = self._known(judged)
-        self._number([one for one in judged if isinstance(one, _Ready) and not known.has(one)])
+        self._number([one for one in judged if isinstance(one, _Ready) and not one.number and not known.has(one)])
         with self._changing() as (tx, job):
             if job.cancel_asked:
                 return False
             before = Counter(self._counts(job))
             for one in judged:
-                self._one(tx, job, one, known)
+                self._one(tx, job, one, known, careful=careful)
             job.rows_done += len(judged)
             done = Counter(self._counts(job)) - before
             audit.write(
@@ -206,13 +215,14 @@ class ImportRun:
             left = taken[one.draft.division_code, one.draft.received_on]
             one.number = left.pop(0) if left else ""
 
-    def _one(self, tx: Tx, job: Job, one: _Judged, known: _Known) -> None:
+    def _one(self, tx: Tx, job: Job, one: _Judged, known: _Known, *, careful: bool) -> None:
         if known.has(one):
             job.rows_already += 1
             return
         if isinstance(one, _Ready):
             resembles = next((known.alike[like] for like in one.likenesses if like in known.alike), "")
-            reason = "" if job.dry_run else self._keep(tx, job, one, resembles)
+            keep = self._tried if careful else self._keep
+            reason = "" if job.dry_run else keep(tx, job, one, resembles)
         else:
             reason, resembles = one.reason, ""
         if reason == _ALREADY:
@@ -224,23 +234,11 @@ class ImportRun:
             job.rows_accepted += 1
             self._note(tx, job, one, resembles, known)
 
-    def _keep(self, tx: Tx, job: Job, one: _Ready, resembles: str) -> str:
-        """The row comes in; empty when it did, else why it did not."""
-        if not one.number:
-            return "该属地当日的信访编号已用完,请改日期或分批导入。"
-        petition_id = uuid7()
-        came = {
-            "sha256": job.sha256, "sheet": job.sheet[:64], "row": one.row.number, "petition_id": petition_id,
-            "job_id": job.id,
-        }  # fmt: skip
+    def _tried(self, tx: Tx, job: Job, one: _Ready, resembles: str) -> str:
+        """The row comes in behind a savepoint; empty when it did, else why it did not."""
         try:
             with tx.savepoint():
-                if tx.fetch(_ADD_ROW, came) is None:
-                    return _ALREADY
-                import_case(
-                    self._office.work(tx), petition_id, one.draft, one.standing, one.number, new_public_code(),
-                    job_id=job.id, resembles=resembles,
-                )  # fmt: skip
+                return self._keep(tx, job, one, resembles)
         except AlreadyExists:
             return _ALREADY
         except Refusal as wrong:
@@ -248,6 +246,22 @@ class ImportRun:
         except (IntegrityError, DataError) as wrong:
             log.warning("a row was not kept", extra={"fields": {"job": job.id, "error": type(wrong).__name__}})
             return "该行无法保存,请检查其中的特殊字符或重复的编号。"
+
+    def _keep(self, tx: Tx, job: Job, one: _Ready, resembles: str) -> str:
+        """The row comes in; empty when it did, else why it did not. Raises what only the database finds out."""
+        if not one.number:
+            return "该属地当日的信访编号已用完,请改日期或分批导入。"
+        petition_id = uuid7()
+        came = {
+            "sha256": job.sha256, "sheet": job.sheet[:64], "row": one.row.number, "petition_id": petition_id,
+            "job_id": job.id,
+        }  # fmt: skip
+        if tx.fetch(_ADD_ROW, came) is None:
+            return _ALREADY
+        import_case(
+            self._office.work(tx), petition_id, one.draft, one.standing, one.number, new_public_code(),
+            job_id=job.id, resembles=resembles,
+        )  # fmt: skip
         return ""
 
     def _note(self, tx: Tx, job: Job, one: _Judged, resembles: str, known: _Known) -> None:
