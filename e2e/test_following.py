@@ -228,7 +228,7 @@ def gateway_of(system: System, *words: str) -> Iterator[tuple[str, subprocess.Po
     with (system.folder / "logs" / f"gateway-{port}.log").open("ab") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "services", "gateway", *words], env={**system.env, "GATEWAY_PORT": str(port)},
-            cwd=ROOT, stdout=output, stderr=subprocess.STDOUT,
+            cwd=ROOT, stdout=output, stderr=subprocess.STDOUT, start_new_session=True,
         )  # fmt: skip
     url = f"http://127.0.0.1:{port}"
 
@@ -284,7 +284,8 @@ def test_a_gateway_dies_and_the_screen_goes_on_at_another_without_a_gap_or_a_rep
         eventually(lambda: screen.told, "the stream begins")
         first = [Story(district).filed().id for _ in range(3)]
         eventually(lambda: first[-1] in str(screen.events), "three registrations are told")
-        process.kill()
+        # With its worker, which would go on without it: as a machine that loses its power.
+        os.killpg(process.pid, signal.SIGKILL)
         process.wait()
         assert screen.broke.wait(20)
         meanwhile = [Story(district).filed().id for _ in range(4)]
