@@ -25,6 +25,7 @@ from services.chassis.settings import Settings
 
 TIER = "341702000000"
 SERVICES = ("petition", "mediation", "grid")
+RATES = ("ACCOUNT", "SOURCE", "SIGN_IN", "TOKEN", "TRACK", "FILING")
 # Five processes load their libraries at once on two cores; on a busy machine that takes its time.
 READY_WITHIN = 120.0
 
@@ -56,6 +57,8 @@ class System:
             "GATEWAY_PORT": str(self.ports["gateway"]),
             "SWEEP_INTERVAL_S": "0.5",
             "PYTHONUNBUFFERED": "1",
+            # One account at one address plays a whole office here.
+            **{f"RATE_{name}": "100000/100000" for name in RATES},
             **{f"{name.upper()}_ADDRESS": f"127.0.0.1:{self.ports[name]}" for name in SERVICES},
             **more,
         }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,18 +12,18 @@ import requests
 from sqlalchemy import func, select
 
 from e2e import broker
+from e2e.books import at_rest, rows
 from e2e.conftest import LOCAL_SQLITE, RABBIT_POSTGRES, on
 from e2e.post import build, count, crafted, deliver
 from e2e.refusals import assert_for_people, assert_nothing_of_the_inside, assert_refused
 from e2e.story import COMMAND, DIVISION, HALL, Story
-from e2e.system import SERVICES, TIER, System, eventually, new_request_id
+from e2e.system import TIER, System, eventually, new_request_id
 from protos.mediation.v1.events_pb2 import MediationAccepted
 from protos.petition.v1 import petition_pb2 as pb
 from protos.petition.v1 import petition_pb2_grpc
 from services.chassis import ids, inbox, statuses, tokens
 from services.chassis.identity import Identity
-from services.chassis.tables import held, metadata, outbox
-from services.chassis.tables import inbox as inbox_table
+from services.chassis.tables import metadata
 
 pytestmark = pytest.mark.e2e
 
@@ -65,44 +64,10 @@ WRONG: list[tuple[dict[str, Any], str]] = [
 
 @pytest.fixture
 def nothing_written(district: System) -> Iterator[None]:
-    """Every table of both services has as many rows afterwards as before."""
+    """Every table of every service has as many rows afterwards as before."""
     before = at_rest(district)
     yield
     assert rows(district) == before
-
-
-def at_rest(district: System) -> dict[str, int]:
-    """The rows when what earlier stories set in motion has come to its end: mail delivered, applied and answered."""
-
-    def unchanged() -> dict[str, int] | None:
-        before = rows(district)
-        time.sleep(1)  # longer than a letter is on its way, and than the sweeper's pause
-        return before if not under_way(district) and rows(district) == before else None
-
-    return dict(eventually(unchanged, "the district comes to rest"))
-
-
-def under_way(district: System) -> int:
-    """How many letters wait to be sent or applied; what is held waits for people, not for time."""
-    held_back = select(held.c.aggregate_id).where(held.c.state == "held")
-    unsent = select(func.count()).where(outbox.c.sent_at.is_(None))
-    unapplied = select(func.count()).where(
-        inbox_table.c.applied_at.is_(None), inbox_table.c.aggregate_id.not_in(held_back)
-    )
-    return sum(count(district, service, query) for service in SERVICES for query in (unsent, unapplied))
-
-
-def rows(district: System) -> dict[str, int]:
-    """How many rows each table holds. Case numbers may have gaps, and seals follow the audit by themselves."""
-    found: dict[str, int] = {}
-    for service in SERVICES:
-        service_rows = {
-            table.name: count(district, service, select(func.count()).select_from(table))
-            for table in metadata.sorted_tables
-            if table.name not in ("number_blocks", "audit_seals")
-        }
-        found |= {f"{service}.{name}": number for name, number in service_rows.items()}
-    return found
 
 
 @on(LOCAL_SQLITE, RABBIT_POSTGRES)
