@@ -21,8 +21,8 @@ from services.grid.adapters.tables import directory_log, staff_persons
 from services.grid.application.ports import Entries, Person
 
 SERVICE = "grid"
-# Any number that nothing else on the server locks.
-LOCK = 0x7A6F6E67_0002
+# "grid": the chassis's own locks (migrations, audit) are numbered from "zong".
+LOCK = 0x67726964_0001
 # After a restore: more versions than an office makes between two backups.
 JUMP = 1000
 

@@ -9,6 +9,7 @@ import pytest
 
 from protos.grid.v1 import directory_pb2 as pb
 from services.chassis import clock, deployment
+from services.chassis.audit import Sealer
 from services.chassis.ids import uuid7
 from services.grid.adapters.seeds import seed, seed_demo
 from services.grid.adapters.store import SqlWork, republish
@@ -231,6 +232,15 @@ class TestCategories:
 
 
 class TestVersions:
+    def test_the_directory_is_changed_while_the_audit_is_sealed(self, office):
+        """The sealer holds a lock of the database for as long as it runs; a change must not wait for the same one."""
+        sealer = Sealer(office.db)
+        sealer.start()
+        try:
+            assert office.change_unit("341702-SLJ").revision == 1
+        finally:
+            sealer.stop()
+
     def test_the_directory_is_sent_again_when_a_copy_was_lost(self, office):
         with office.db.transaction(a_keeper()) as tx:
             made = republish(SqlWork(tx, TIER), ["units"])
