@@ -286,14 +286,20 @@ class TestRefused:
         keep = import_case
 
         def refuse(work, petition_id, draft, *rest, **more):
+            made = keep(work, petition_id, draft, *rest, **more)
             if draft.subject == "坏":
                 raise DataError("x", {}, ValueError())
-            return keep(work, petition_id, draft, *rest, **more)
+            return made
 
         monkeypatch.setattr(job_import, "import_case", refuse)
-        job = registers.bring_in(xlsx([a_row(), a_row(概况="坏", 姓名="钱"), a_row(姓名="孙")]))
+        content = xlsx([a_row(), a_row(概况="坏", 姓名="钱"), a_row(姓名="孙")])
+        job = registers.bring_in(content)
         assert counts(job) == (3, 2, 0, 1, 0)
+        # Nothing of it stayed, not even that it came: once the reason is gone it comes in.
         assert len(hall.listed()) == 2
+        monkeypatch.setattr(job_import, "import_case", keep)
+        assert counts(registers.bring_in(content)) == (3, 1, 2, 0, 0)
+        assert len(hall.listed()) == 3
 
     def test_numbers_of_a_day_that_are_used_up_are_told_row_by_row(self, hall, registers):
         registers.bring_in(xlsx([a_row()]))
