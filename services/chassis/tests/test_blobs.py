@@ -140,9 +140,19 @@ class TestBlobs:
         assert blobs.sweep(due + timedelta(hours=1)) == 1
         assert not is_there(store, name)
 
-    def test_a_file_that_is_being_swept_cannot_be_kept_any_more(self, blobs: Blobs) -> None:
+    def test_a_file_that_is_being_swept_cannot_be_kept_any_more(
+        self, blobs: Blobs, store: BlobStore, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         name = blobs.write(pieces())
-        blobs.sweep(clock.now() + UNKEPT_FOR + timedelta(minutes=1))
+        with monkeypatch.context() as broken:
+            # The store fails in the middle: some of the bytes may be gone.
+            broken.setattr(type(store), "delete", lambda *_: 1 / 0)
+            with pytest.raises(ZeroDivisionError):
+                blobs.sweep(clock.now() + UNKEPT_FOR + timedelta(minutes=1))
+        assert ledger(blobs) == {name: "going"}
+        with pytest.raises(Conflict), blobs.db.transaction() as tx:
+            blobs.keep(tx, name)
+        assert blobs.sweep(clock.now() + UNKEPT_FOR + timedelta(minutes=1)) == 1
         with pytest.raises(Conflict), blobs.db.transaction() as tx:
             blobs.keep(tx, name)
 

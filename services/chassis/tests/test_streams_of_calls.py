@@ -187,8 +187,9 @@ def test_a_stream_that_its_caller_leaves_is_cancelled(tmp_path: Path) -> None:
         go.wait(30)
 
     with a_cabinet(tmp_path) as caller:
-        with caller.stub.UploadAttachment.begin(waiting(), metadata=caller.metadata()):
+        with caller.stub.UploadAttachment.begin(waiting(), metadata=caller.metadata()) as call:
             until(lambda: len(caller.cabinet.seen) == 1)
+        assert call.cancelled()
         until(lambda: caller.cabinet.ended in ("STREAM_BROKEN", "UPLOAD_BROKEN"))
         go.set()
 
