@@ -170,8 +170,8 @@ def test_people_are_masked_everywhere_and_a_clerk_may_not_keep_the_directory(kee
     clear = keeper.system.call("POST", f"/v1/staff/{code}:reveal", asked, headers=keeper.headers)
     assert clear.json() == {"name": person["name"], "phone": person["phone"]}
     assert keeper.system.call("GET", "/v1/staff").status_code == 200
-    for path, body in (("/v1/units", {}), (f"/v1/staff/{code}:reveal", {})):
-        answer = keeper.system.call("POST", path, body)
+    for path in ("/v1/units", f"/v1/staff/{code}:reveal"):
+        answer = keeper.system.call("POST", path, {})
         assert answer.status_code == 403, answer.text
 
 

@@ -76,7 +76,7 @@ class DirectoryService(DirectoryServiceServicer):
             found = queries.count_divisions(SqlReads(conn), _as_of(request), request.division_prefix)
         return messages.counts(found)
 
-    def GetDivision(self, request: pb.GetEntryRequest, _: Context) -> pb.Division:
+    def GetDivision(self, request: pb.GetDivisionRequest, _: Context) -> pb.Division:
         return messages.division(self._one(DIVISIONS, request))
 
     def UpsertDivision(self, request: pb.UpsertDivisionRequest, _: Context) -> pb.Division:
@@ -86,7 +86,7 @@ class DirectoryService(DirectoryServiceServicer):
         }  # fmt: skip
         return self._upsert(DIVISIONS, request, pb.Division, values)
 
-    def EndDivision(self, request: pb.EndEntryRequest, _: Context) -> pb.Division:
+    def EndDivision(self, request: pb.EndDivisionRequest, _: Context) -> pb.Division:
         return self._end(DIVISIONS, request, pb.Division)
 
     def ListUnits(self, request: pb.ListUnitsRequest, _: Context) -> pb.ListUnitsResponse:
@@ -98,7 +98,7 @@ class DirectoryService(DirectoryServiceServicer):
         page = self._page(wanted, request)
         return pb.ListUnitsResponse(units=map(messages.unit, page.items), next_page_token=page.next_token)
 
-    def GetUnit(self, request: pb.GetEntryRequest, _: Context) -> pb.Unit:
+    def GetUnit(self, request: pb.GetUnitRequest, _: Context) -> pb.Unit:
         return messages.unit(self._one(UNITS, request))
 
     def UpsertUnit(self, request: pb.UpsertUnitRequest, _: Context) -> pb.Unit:
@@ -109,7 +109,7 @@ class DirectoryService(DirectoryServiceServicer):
         }  # fmt: skip
         return self._upsert(UNITS, request, pb.Unit, values)
 
-    def EndUnit(self, request: pb.EndEntryRequest, _: Context) -> pb.Unit:
+    def EndUnit(self, request: pb.EndUnitRequest, _: Context) -> pb.Unit:
         return self._end(UNITS, request, pb.Unit)
 
     def ListPosts(self, request: pb.ListPostsRequest, _: Context) -> pb.ListPostsResponse:
@@ -117,14 +117,14 @@ class DirectoryService(DirectoryServiceServicer):
         page = self._page(wanted, request)
         return pb.ListPostsResponse(posts=map(messages.post, page.items), next_page_token=page.next_token)
 
-    def GetPost(self, request: pb.GetEntryRequest, _: Context) -> pb.Post:
+    def GetPost(self, request: pb.GetPostRequest, _: Context) -> pb.Post:
         return messages.post(self._one(POSTS, request))
 
     def UpsertPost(self, request: pb.UpsertPostRequest, _: Context) -> pb.Post:
         values = {"name": request.title, "parent": request.unit, "roles": " ".join(request.roles)}
         return self._upsert(POSTS, request, pb.Post, values)
 
-    def EndPost(self, request: pb.EndEntryRequest, _: Context) -> pb.Post:
+    def EndPost(self, request: pb.EndPostRequest, _: Context) -> pb.Post:
         return self._end(POSTS, request, pb.Post)
 
     def ListStaff(self, request: pb.ListStaffRequest, _: Context) -> pb.ListStaffResponse:
@@ -132,14 +132,14 @@ class DirectoryService(DirectoryServiceServicer):
         page = self._page(wanted, request)
         return pb.ListStaffResponse(staff=map(messages.staff, page.items), next_page_token=page.next_token)
 
-    def GetStaff(self, request: pb.GetEntryRequest, _: Context) -> pb.StaffMember:
+    def GetStaff(self, request: pb.GetStaffRequest, _: Context) -> pb.StaffMember:
         return messages.staff(self._one(STAFF, request))
 
     def UpsertStaff(self, request: pb.UpsertStaffRequest, _: Context) -> pb.StaffMember:
         values = {NAME: request.name, PHONE: request.phone, "parent": request.unit, "post": request.post}
         return self._upsert(STAFF, request, pb.StaffMember, values)
 
-    def EndStaff(self, request: pb.EndEntryRequest, _: Context) -> pb.StaffMember:
+    def EndStaff(self, request: pb.EndStaffRequest, _: Context) -> pb.StaffMember:
         return self._end(STAFF, request, pb.StaffMember)
 
     def RevealStaff(self, request: pb.RevealStaffRequest, _: Context) -> pb.RevealStaffResponse:
@@ -162,7 +162,7 @@ class DirectoryService(DirectoryServiceServicer):
         }  # fmt: skip
         return self._upsert(CATEGORIES, request, pb.Category, values)
 
-    def EndCategory(self, request: pb.EndEntryRequest, _: Context) -> pb.Category:
+    def EndCategory(self, request: pb.EndCategoryRequest, _: Context) -> pb.Category:
         return self._end(CATEGORIES, request, pb.Category)
 
     def ListCalendarDays(self, request: pb.ListCalendarDaysRequest, _: Context) -> pb.ListCalendarDaysResponse:
@@ -192,7 +192,7 @@ class DirectoryService(DirectoryServiceServicer):
         )  # fmt: skip
         return self._once(request, answer, lambda work: messages.show(kind, editing.upsert(work, edit)))
 
-    def _end(self, kind: str, request: pb.EndEntryRequest, answer: type[Answer]) -> Answer:
+    def _end(self, kind: str, request: Any, answer: type[Answer]) -> Answer:
         on = _optional("effective_on", request.effective_on)
         given = request.code, on, request.expected_revision, request.reason
         return self._once(request, answer, lambda work: messages.show(kind, editing.end(work, kind, *given)))
@@ -205,7 +205,7 @@ class DirectoryService(DirectoryServiceServicer):
             reads, caller = SqlReads(conn), identity.current()
             return queries.list_entries(reads, caller, wanted, request.page_size, request.page_token)
 
-    def _one(self, kind: str, request: pb.GetEntryRequest) -> Shown:
+    def _one(self, kind: str, request: Any) -> Shown:
         with self.desk.db.reading() as conn:
             return queries.get_entry(SqlReads(conn), identity.current(), kind, request.code, _as_of(request))
 

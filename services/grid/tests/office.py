@@ -77,7 +77,7 @@ class Office:
 
     def division(self, code: str, as_of: str = "") -> pb.Division:
         """One division on a day."""
-        return self.call("GetDivision", pb.GetEntryRequest(code=code, as_of=as_of))
+        return self.call("GetDivision", pb.GetDivisionRequest(code=code, as_of=as_of))
 
     def counted(self, as_of: str = "", **more: str) -> tuple[int, int]:
         """Towns and villages on a day."""
@@ -90,7 +90,7 @@ class Office:
 
     def unit(self, code: str, as_of: str = "") -> pb.Unit:
         """One unit on a day."""
-        return self.call("GetUnit", pb.GetEntryRequest(code=code, as_of=as_of))
+        return self.call("GetUnit", pb.GetUnitRequest(code=code, as_of=as_of))
 
     def change_unit(self, code: str, **over: Any) -> pb.Unit:
         """A unit is added or changed; what it has and is not named stays."""

@@ -78,7 +78,7 @@ def a_draft(name="甲", since=None, until=None, says_end=False):
 @given(st.lists(st.tuples(st.sampled_from("甲乙丙"), st.integers(0, 40)), min_size=1, max_size=12))
 def test_whatever_is_taken_periods_never_overlap_and_nothing_of_the_past_is_lost(steps):
     one = plan.begin(UNITS, [])
-    said = {}
+    said: dict[int, str] = {}
     last = 0
     for name, offset in steps:
         before = len(one.wrong)

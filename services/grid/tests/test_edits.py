@@ -33,7 +33,7 @@ def post(office, code="P1", **over):
 
 def end(office, method, code, revision, **over):
     values = {"request_id": uuid7(), "code": code, "expected_revision": revision, "reason": "机构调整"}
-    return office.call(method, pb.EndEntryRequest(**{**values, **over}))
+    return office.call(method, getattr(pb, f"{method}Request")(**{**values, **over}))
 
 
 def reveal(office, *fields, code="R001", reason="电话通知开会"):
@@ -158,7 +158,7 @@ class TestStaff:
     def test_people_are_masked_in_every_reply(self, office):
         made = staff(office)
         listed = office.call("ListStaff", pb.ListStaffRequest(unit=HALL)).staff[0]
-        got = office.call("GetStaff", pb.GetEntryRequest(code="R001"))
+        got = office.call("GetStaff", pb.GetStaffRequest(code="R001"))
         for shown in (made, listed, got):
             assert (shown.name, shown.phone) == ("欧阳**", "138****1234")
 
@@ -186,7 +186,7 @@ class TestStaff:
         with office.as_(a_keeper(scope="341702004")):
             assert not office.call("ListStaff", pb.ListStaffRequest()).staff
             with refused("NOT_FOUND"):
-                office.call("GetStaff", pb.GetEntryRequest(code="R001"))
+                office.call("GetStaff", pb.GetStaffRequest(code="R001"))
             with refused("NOT_FOUND"):
                 reveal(office, "name")
 
@@ -209,8 +209,8 @@ class TestStaff:
     def test_a_person_moves_to_another_unit_and_the_past_still_says_where_they_were(self, office):
         staff(office, effective_on="2026-01-01")
         staff(office, unit="341702-SFJ", effective_on="2026-06-01", expected_revision=1)
-        assert office.call("GetStaff", pb.GetEntryRequest(code="R001", as_of="2026-05-31")).unit == HALL
-        assert office.call("GetStaff", pb.GetEntryRequest(code="R001")).unit == "341702-SFJ"
+        assert office.call("GetStaff", pb.GetStaffRequest(code="R001", as_of="2026-05-31")).unit == HALL
+        assert office.call("GetStaff", pb.GetStaffRequest(code="R001")).unit == "341702-SFJ"
 
     def test_the_demo_people_are_marked_and_come_once(self, office):
         assert seed_demo(office.db, TIER) == 12
