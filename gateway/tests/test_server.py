@@ -17,7 +17,8 @@ import pytest
 
 from gateway.server import CherootServer, PortTaken
 from gateway.tests.conftest import Running
-from protos.petition.v1 import petition_pb2
+from protos.files.v1 import files_pb2
+from protos.petition.v1 import attachments_pb2, petition_pb2
 
 GRANIAN = """
 import sys
@@ -106,6 +107,45 @@ def test_it_answers_refuses_large_bodies_and_finishes_what_it_began(gateway: Run
     assert (status, json.loads(body)["reason"]) == (404, "PATH_UNKNOWN")
     status, _, body = ask(port, "GET", "/v1/petitions/%E5%BC%A0", Authorization=bearer)
     assert (status, gateway.services.last.request.id) == (200, "张")
+
+
+def test_files_pass_in_pieces_and_a_broken_upload_is_never_whole(gateway: Running, port: int) -> None:
+    taken: list[tuple[int, bool]] = []
+    content = bytes(range(256)) * 8000
+
+    def keep(messages: Any) -> Any:
+        size, ended = 0, False
+        try:
+            for message in messages:
+                size, ended = size + len(message.data), ended or message.HasField("end")
+        finally:
+            taken.append((size, ended))
+        return attachments_pb2.Attachment(size=size)
+
+    def read(request: Any) -> Any:
+        data = content[request.offset : request.offset + (request.length or 1 << 18)]
+        return files_pb2.Piece(data=data, total=len(content), content_type="application/pdf", sha256="a" * 64)
+
+    gateway.services.answers.update(UploadAttachment=keep, ReadAttachment=read)
+    bearer, path = f"Bearer {gateway.token()}", "/v1/petitions/7/attachments"
+    # The server's own check at its end looks for a line of this route.
+    assert ask(port, "GET", "/v1/petitions", Authorization=bearer)[0] == 200
+    head = b'--e\r\nContent-Disposition: form-data; name="file"; filename="a.pdf"\r\n\r\n'
+    kind = {"Authorization": bearer, "Content_Type": "multipart/form-data; boundary=e"}
+    status, _, body = ask(port, "POST", path, head + content + b"\r\n--e--\r\n", **kind)
+    assert (status, json.loads(body)["size"]) == (200, str(len(content)))
+    status, headers, body = ask(port, "GET", f"{path}/8/content", Authorization=bearer, Range="bytes=100-")
+    assert (status, body == content[100:], headers.get("content-range") or headers["Content-Range"]) == (
+        206, True, f"bytes 100-{len(content) - 1}/{len(content)}",
+    )  # fmt: skip
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as caller:
+        lines = [f"POST {path} HTTP/1.1", "Host: x", f"Authorization: {bearer}", f"Content-Length: {len(content) * 2}"]
+        said = "\r\n".join([*lines, "Content-Type: multipart/form-data; boundary=e", "", ""])
+        caller.sendall(said.encode() + head + content)
+    end = time.monotonic() + 60
+    while len(taken) < 2 and time.monotonic() < end:
+        time.sleep(0.02)
+    assert [ended for _, ended in taken] == [True, False]
 
 
 def test_stopping_finishes_the_request_in_flight(gateway: Running) -> None:
