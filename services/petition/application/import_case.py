@@ -16,9 +16,7 @@ from services.petition.domain.registration import Registration
 from services.petition.domain.terms import CHANNEL_ZH, STATE_ZH, State
 
 
-def check_case(
-    directory: Directory, caller: Identity, today: date, draft: Registration, standing: Standing
-) -> None:
+def check_case(directory: Directory, caller: Identity, today: date, draft: Registration, standing: Standing) -> None:
     """Refuses a row that breaks a rule of registration, or whose state and days do not fit together."""
     check_registration(directory, caller, draft)
     registration.check(draft, today)
