@@ -174,6 +174,12 @@ def test_every_transfer_goes_one_way_with_the_messages_of_files_and_has_no_other
         assert (transfer.accepted, transfer.max_bytes) == (False, 0)
 
 
+def test_only_files_are_asked_for_by_a_message_that_is_not_named_after_the_rpc() -> None:
+    for method in RPCS:
+        if transfer_of(method) is None and method.input_type.full_name.startswith("zongzhi."):
+            assert method.input_type.name == f"{method.name}Request"
+
+
 def test_only_transfers_carry_the_messages_of_files() -> None:
     for method in RPCS:
         if {method.input_type.full_name, method.output_type.full_name} & {

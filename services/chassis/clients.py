@@ -56,9 +56,7 @@ def channel(address: str, tracer: Tracer | None = None) -> Channel:
     return Channel(address, tracer or trace.NoOpTracer())
 
 
-def call(
-    stub_method: Any, request: Any, *, token: str, timeout: float | None = None, metadata: Metadata = ()
-) -> Any:
+def call(stub_method: Any, request: Any, *, token: str, timeout: float | None = None, metadata: Metadata = ()) -> Any:
     """Calls a neighbour with a token. Raises grpc.RpcError; `statuses.parse` says what it means.
 
     `timeout` is in seconds and is cut to what the caller of the running call still waits.
