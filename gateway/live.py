@@ -1,8 +1,8 @@
 """Event streams: what happens to a case, or to all cases of an office, told as it happens (text/event-stream).
 
-One waiting call a process hears of every commit (`WaitProgress`) and wakes the streams that it concerns; each of those
-then reads its own rows as its own caller, so that what may not be seen is not sent, and a case that goes to another unit
-ends the stream. A cursor is a row's place in the database: any replica goes on from any `Last-Event-ID`.
+One waiting call a process hears of every commit (`WaitProgress`) and wakes the streams that it concerns; each of them
+then reads its own rows as its own caller, so that what may not be seen is not sent, and a case that goes to another
+unit ends the stream. A cursor is a row's place in the database: any replica goes on from any `Last-Event-ID`.
 
 A stream ends with its session, at the latest with its access token; the browser comes back by itself with its cursor.
 """

@@ -7,12 +7,12 @@ from typing import Any
 from gateway import live
 
 _TOLD = (
-    "Server-sent events. Each has `id` (the cursor), `event` (the kind on the timeline, such as `petition.accepted`) and "
-    "`data`: JSON with text, text_en, kind, petition_id, case_number, state, seq, at and unit, masked. A reader that "
-    "comes back with Last-Event-ID, at any replica, misses nothing and hears nothing twice. `ready` tells the first "
-    "cursor, `reset` that the cursor is too old and the list must be loaded anew, `end` why the stream ends: the session "
-    "or its token is over, the case left the caller's hands, or the service restarts. A comment comes every 15 seconds. "
-    "An account keeps at most 4 streams at a replica (STREAMS_PER_ACCOUNT). Errors: 429 when there are too many."
+    "Server-sent events. Each has `id` (the cursor), `event` (the kind on the timeline, such as `petition.accepted`) "
+    "and `data`: JSON with text, text_en, kind, petition_id, case_number, state, seq, at and unit, masked. A reader "
+    "that comes back with Last-Event-ID, at any replica, misses nothing and hears nothing twice. `ready` tells the "
+    "first cursor, `reset` that the cursor is too old and the list must be loaded anew, `end` why the stream ends: the "
+    "session or its token is over, the case left the caller's hands, or the service restarts. A comment comes every 15 "
+    "seconds. An account keeps at most 4 streams at a replica (STREAMS_PER_ACCOUNT). Errors: 429 when there are more."
 )
 
 
@@ -22,10 +22,11 @@ def paths() -> dict[str, Any]:
         "name": "id", "in": "path", "required": True, "description": "The petition's id.",
         "schema": {"type": "string", "title": "信访件编号", "maxLength": 64},
     }  # fmt: skip
-    return {
-        live.CASE: {"get": _operation("streamCase", "一件的实时进展", "What happens to one case, from its beginning.", [case_id])},
-        live.BOARD: {"get": _operation("streamBoard", "本单位各件的实时进展", "What happens to all cases that the caller may see, from now on.", [])},
-    }  # fmt: skip
+    of_one = _operation("streamCase", "一件的实时进展", "What happens to one case, from its beginning.", [case_id])
+    of_all = _operation(
+        "streamBoard", "各件的实时进展", "What happens to all cases that the caller may see, from now on.", []
+    )
+    return {live.CASE: {"get": of_one}, live.BOARD: {"get": of_all}}
 
 
 def _operation(name: str, zh: str, en: str, parameters: list[dict[str, Any]]) -> dict[str, Any]:

@@ -44,7 +44,7 @@ class Story:
             number = len(self.rows) + 1
             self.rows.append(
                 pb.Progress(
-                    cursor=str(number), petition_id=case_id, kind=kind, text=f"第 {number} 步", text_en=f"step {number}",
+                    cursor=str(number), petition_id=case_id, kind=kind, text=f"第 {number} 步", text_en="step",
                     seq=number, state=petition_pb.PETITION_STATE_ACCEPTED, case_number="341702102000X261124A0001D",
                 )
             )  # fmt: skip
@@ -78,7 +78,9 @@ def listening(built):
     running._server.prepare()
     running.port = running._server.bind_addr[1]
     running._thread.start()
+    running._serving = True
     yield running
+    running._serving = False
     running._server.stop()
 
 

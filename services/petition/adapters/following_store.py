@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hmac
 from datetime import datetime, timedelta
-from typing import Any
 
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
@@ -49,9 +48,11 @@ def _counting(name: str) -> Upsert:
     column = citizen_access.c[name]
     return Upsert(
         citizen_access,
-        lambda insert_: insert_.values({**_FIRST, name: 1})
-        .on_conflict_do_update(index_elements=["petition_id"], set_={name: column + 1})
-        .returning(column),
+        lambda insert_: (
+            insert_.values({**_FIRST, name: 1})
+            .on_conflict_do_update(index_elements=["petition_id"], set_={name: column + 1})
+            .returning(column)
+        ),
     )
 
 
@@ -133,7 +134,10 @@ def materials_of(conn: Connection, petition_id: str, before: str, limit: int) ->
     found = select(materials.c.id, materials.c.at, materials.c.content).where(materials.c.petition_id == petition_id)
     if before:
         found = found.where(materials.c.id < before)
-    return [Material(*row) for row in conn.execute(found.order_by(materials.c.id.desc()).limit(limit))]
+    return [
+        Material(row.id, row.at, row.content)
+        for row in conn.execute(found.order_by(materials.c.id.desc()).limit(limit))
+    ]
 
 
 def prune_attempts(db: Database, now: datetime | None = None) -> int:

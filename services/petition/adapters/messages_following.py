@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from datetime import date, datetime
+from typing import Any
 
 from protos.petition.v1 import following_pb2 as pb
 from services.chassis import clock
@@ -118,12 +119,12 @@ def waited(found: Changed, busy: bool) -> pb.WaitProgressResponse:
     )
 
 
-def _public_state(petition: Petition) -> int:
+def _public_state(petition: Petition) -> Any:
     """Of an accusation only whether it is open, closed or void."""
     if not public_page.is_sealed(petition) or petition.state is State.VOIDED:
-        return int(messages.number(petition.state))
+        return messages.number(petition.state)
     shown = State.CONCLUDED if petition.state in public_page.CLOSED else State.REGISTERED
-    return int(messages.number(shown))
+    return messages.number(shown)
 
 
 def _step(step: Step) -> pb.PublicStep:
@@ -134,7 +135,7 @@ def _step(step: Step) -> pb.PublicStep:
 def _next(step: NextStep) -> pb.PublicNext:
     zh, en = public_page.NEXT_WORDS[step.step]
     return pb.PublicNext(
-        step=pb.NextStep.Value(f"NEXT_STEP_{step.step.name}"), text=zh, text_en=en,
+        step=pb.NextStep.Name(pb.NextStep.Value(f"NEXT_STEP_{step.step.name}")), text=zh, text_en=en,
         until=step.until.isoformat() if step.until else "", needs_proof=step.step in public_page.NEEDS_PROOF,
     )  # fmt: skip
 

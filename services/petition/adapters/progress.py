@@ -11,8 +11,22 @@ import threading
 import time
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import BigInteger, Connection, Select, Text, bindparam, cast, delete, func, insert, literal, select, tuple_
+from sqlalchemy import (
+    BigInteger,
+    Connection,
+    Select,
+    Text,
+    bindparam,
+    cast,
+    delete,
+    func,
+    insert,
+    literal,
+    select,
+    tuple_,
+)
 
 from services.chassis import clock, wake
 from services.chassis.database import Database, Tx
@@ -29,17 +43,19 @@ KEEP = timedelta(days=7)
 FRESH = KEEP - timedelta(days=1)
 _EPOCH_H = 3600
 _C = progress.c
-_GIVEN = {name: bindparam(name) for name in ("petition_id", "entry_id", "at")}
+_GIVEN: dict[str, Any] = {name: bindparam(name) for name in ("petition_id", "entry_id", "at")}
 _XID = cast(cast(func.pg_current_xact_id(), Text), BigInteger)
 _XMIN = cast(cast(func.pg_snapshot_xmin(func.pg_current_snapshot()), Text), BigInteger)
 _XMAX = cast(cast(func.pg_snapshot_xmax(func.pg_current_snapshot()), Text), BigInteger)
-_ADD = Write(insert(progress).inline().values({**_GIVEN, "xid": _XID}), insert(progress).inline().values({**_GIVEN, "xid": 0}))
+_ADD = Write(
+    insert(progress).inline().values({**_GIVEN, "xid": _XID}), insert(progress).inline().values({**_GIVEN, "xid": 0})
+)
 _NOTIFY = select(func.pg_notify(CHANNEL, ""))
 
 
 @dataclass(frozen=True)
 class Cursor:
-    """A place in the order: the first `era` characters of the incarnation, transaction, row, and when it was given out."""
+    """A place in the order: which incarnation, transaction and row, and the hour at which it was given out."""
 
     era: str
     xid: int

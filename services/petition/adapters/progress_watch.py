@@ -1,7 +1,7 @@
 """Waits for commits on behalf of all that ask: one thread a process looks, woken by bell and NOTIFY.
 
-It runs only while somebody waits. The look every LOOK_S is the net: a row may become readable without a ring of its own,
-when an older transaction beside it ends.
+It runs only while somebody waits. The look every LOOK_S is the net: a row may become readable without a ring of its
+own, when an older transaction beside it ends.
 """
 
 from __future__ import annotations

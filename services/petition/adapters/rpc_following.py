@@ -133,9 +133,7 @@ class FollowingService(FollowingServiceServicer):
 
         return self.office.once.run(request, pb.FilePetitionOnlineResponse, register)
 
-    def ListFilingDivisions(
-        self, request: pb.ListFilingDivisionsRequest, _: Context
-    ) -> pb.ListFilingDivisionsResponse:
+    def ListFilingDivisions(self, request: pb.ListFilingDivisionsRequest, _: Context) -> pb.ListFilingDivisionsResponse:
         size, narrowed = paging.page_size(request.page_size), f"filing divisions {request.parent_code}"
         (after,) = paging.decode_token(request.page_token, narrowed) or ("",)
         found = self.offices.divisions(request.parent_code, after, size + 1)
@@ -251,5 +249,3 @@ def _no_cursor() -> Invalid:
         "进展标记无效,请去掉 page_token 从头读取。",
         "The cursor is damaged; start again without page_token.",
     )
-
-

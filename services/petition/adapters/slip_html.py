@@ -33,7 +33,7 @@ def page(slip: Slip) -> bytes:
     """The slip as HTML."""
     rows = "".join(f"<tr><th scope=row>{escape(name)}</th><td>{escape(text)}</td></tr>" for name, text in slip.rows())
     notes = "".join(f"<li>{escape(note)}</li>" for note in slip.notes())
-    copy = f'<span class=copy>补打(第 {slip.print_no} 次)</span>' if slip.is_copy else ""
+    copy = f"<span class=copy>补打(第 {slip.print_no} 次)</span>" if slip.is_copy else ""
     return (
         f'<!doctype html><html lang=zh-CN><head><meta charset=utf-8><meta name=viewport content="width=device-width">'
         f"<title>信访登记回执</title><style>{STYLE}</style></head><body>"
@@ -47,6 +47,6 @@ def _code(slip: Slip) -> str:
         return ""
     drawn = segno.make(slip.link, error="m", micro=False).svg_inline(scale=4, border=2, omitsize=True)
     return (
-        f'<section class=code>{drawn}<p>查询码<strong>{escape(slip.code)}</strong>'
+        f"<section class=code>{drawn}<p>查询码<strong>{escape(slip.code)}</strong>"
         f"{'扫码或输入查询码查看进度' if slip.page else '凭此码查询进度'}</p></section>"
     )

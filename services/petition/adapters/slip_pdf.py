@@ -30,10 +30,10 @@ def check_font(font: Path) -> None:
     if not font.is_file():
         raise Unavailable(
             "FONT_MISSING",
-            f"没有中文字体 {font.name},暂不能生成 PDF:请安装 Debian 软件包 {PACKAGE},或用 SLIP_FONT 指定 TrueType 字体;"
-            "网页格式可照常打印。",
-            f"The Chinese font {font.name} is missing, so there is no PDF: install the Debian package {PACKAGE}, or set "
-            "SLIP_FONT to a TrueType font. HTML prints without it.",
+            f"没有中文字体 {font.name},不能生成 PDF:请安装软件包 {PACKAGE},"
+            "或用 SLIP_FONT 指定 TrueType 字体;网页格式可照常打印。",
+            f"The Chinese font {font.name} is missing, so there is no PDF: install the package {PACKAGE}, or "
+            "set SLIP_FONT to a TrueType font. HTML prints without it.",
         )
 
 
@@ -54,7 +54,9 @@ def document(slip: Slip, font: Path) -> bytes:
 @contextmanager
 def _turn() -> Iterator[None]:
     if not _turns.acquire(timeout=WAIT_S):
-        raise Exhausted("PDF_BUSY", "正在生成的 PDF 过多,请稍后再试。", "Too many PDFs are being drawn; try again soon.")
+        raise Exhausted(
+            "PDF_BUSY", "正在生成的 PDF 过多,请稍后再试。", "Too many PDFs are being drawn; try again soon."
+        )
     try:
         yield
     finally:
@@ -71,7 +73,7 @@ def draw(source: IO[bytes], out: IO[bytes], font: str) -> None:
 
     pdfmetrics.registerFont(TTFont("zh", font, subfontIndex=0))
     slip = json.loads(source.read())
-    margins = {side: 10 * mm for side in ("leftMargin", "rightMargin", "topMargin", "bottomMargin")}
+    margins = dict.fromkeys(("leftMargin", "rightMargin", "topMargin", "bottomMargin"), 10 * mm)
     # Neither author nor producer's machine; the title is what a reader's window shows.
     paper = SimpleDocTemplate(out, pagesize=A5, title="信访登记回执", author="", creator="", lang="zh-CN", **margins)
     paper.build(list(_story(slip, paper.width)))
@@ -104,12 +106,11 @@ def _story(slip: dict[str, Any], width: float) -> Iterator[Any]:
 
 
 def _code(slip: dict[str, Any], body: Any) -> Any:
+    import segno
     from reportlab.graphics.shapes import Drawing, Rect
     from reportlab.lib.styles import ParagraphStyle
     from reportlab.lib.units import mm
     from reportlab.platypus import Paragraph, Table
-
-    import segno
 
     matrix = [list(row) for row in segno.make(slip["link"], error="m", micro=False).matrix_iter(border=2)]
     side = 30 * mm
@@ -122,7 +123,9 @@ def _code(slip: dict[str, Any], body: Any) -> Any:
     large = ParagraphStyle("large", body, fontSize=15, leading=22)
     said = "扫码或输入查询码查看进度" if slip["page"] else "凭此码查询进度"
     told = [Paragraph("查询码", body), Paragraph(_plain(slip["code"]), large), Paragraph(said, body)]
-    return Table([[drawn, told]], colWidths=[side + 4 * mm, None], style=[("VALIGN", (0, 0), (-1, -1), "MIDDLE")], hAlign="LEFT")
+    return Table(
+        [[drawn, told]], colWidths=[side + 4 * mm, None], style=[("VALIGN", (0, 0), (-1, -1), "MIDDLE")], hAlign="LEFT"
+    )
 
 
 def _plain(text: str) -> str:

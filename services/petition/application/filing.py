@@ -16,14 +16,15 @@ from services.petition.domain.terms import PetitionClass
 # 个人信息保护法 art. 17, 35: whoever takes personal data says what for, how long, and what the person may ask for.
 NOTICE_ZH = (
     "您填写的姓名、电话、证件号码、住址和反映的内容,仅由受理和承办本信访件的机关用于核实、办理和答复本件"
-    "(《信访工作条例》第十九条、第二十二条),不作他用,在办理和归档的法定期限内保存;回复中一律遮盖,"
-    "被反映的单位看不到检举控告材料。您可以向登记单位要求查阅、复制、更正(《个人信息保护法》第十七条、第三十五条、第四十五条)。"
+    "(《信访工作条例》第十九条、第二十二条),不作他用,在办理和归档的法定期限内保存;"
+    "回复中一律遮盖,被反映的单位看不到检举控告材料。您可以向登记单位要求查阅、复制、更正"
+    "(《个人信息保护法》第十七条、第三十五条、第四十五条)。"
 )
 NOTICE_EN = (
-    "Your name, phone, identity number, address and what you write are used by the organs that handle this petition, to "
-    "check, handle and answer it (信访工作条例 art. 19, 22) and for nothing else, and are kept for the statutory time of "
-    "handling and archiving. They are masked in every reply; a unit complained of never reads the complaint. You may ask "
-    "the registering office to see, copy and correct them (个人信息保护法 art. 17, 35, 45)."
+    "Your name, phone, identity number, address and what you write are used by the organs that handle this petition, "
+    "to check, handle and answer it (信访工作条例 art. 19, 22) and for nothing else, and are kept for the time that "
+    "the law sets for handling and archiving. They are masked in every reply; a unit complained of never reads the "
+    "complaint. You may ask the registering office to see, copy and correct them (个人信息保护法 art. 17, 35, 45)."
 )
 
 
@@ -62,7 +63,10 @@ def as_citizen_would_hear(refusal: Forbidden) -> Invalid:
     """A citizen has no scope and no unit; what the window would call forbidden is a wrong field of the form."""
     field = "division_code" if refusal.reason == "OUT_OF_SCOPE" else "accused_unit"
     if refusal.reason == "OUT_OF_SCOPE":
-        zh, en = "该属地不归本级受理,请向属地的综治中心反映。", "This tier does not serve that division; file with the centre there."
+        zh, en = (
+            "该属地不归本级受理,请向属地的综治中心反映。",
+            "This tier does not serve that division; file with the centre there.",
+        )
     else:
         zh = "被检举的单位就是本级接访单位,请向上一级机关反映(信访工作条例第三十条)。"
         en = "The unit complained of registers petitions here; file with the next higher organ (信访工作条例 art. 30)."

@@ -130,7 +130,9 @@ def reissue_code(
     told = mask_text(reason, petition.names)
     zh = f"已换发查询码(第 {times} 次),{zh_checked},理由:{told}"
     desk.work.tell(petition.id, "petition.code_reissued", zh, f"New public code no. {times}, checked by {name}: {told}")
-    desk.work.record("petition.reissue_code", petition.id, times=times, identity_checked=name, reason=told, pin=bool(pin))
+    desk.work.record(
+        "petition.reissue_code", petition.id, times=times, identity_checked=name, reason=told, pin=bool(pin)
+    )
 
 
 def opened(desk: Desk, citizen: Citizen) -> Petition | Refusal:

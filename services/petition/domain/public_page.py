@@ -86,7 +86,7 @@ NEXT_WORDS: dict[Next, Words] = {
     Next.ASK_REVIEW: (
         "不服信访处理意见的,可自收到书面答复之日起三十日内,请求原办理机关、单位的上一级机关、单位复查"
         "(信访工作条例第三十五条)",
-        "If you do not agree, you may ask the next higher organ for a review within thirty days of receiving the answer "
+        "If you do not agree, you may ask the next higher organ for a review within thirty days of the written answer "
         "(信访工作条例 art. 35)",
     ),
     Next.LAWFUL_ROUTE: (
@@ -158,11 +158,12 @@ def clock_words(clock: Deadline, colour: Colour) -> Words:
         Colour.RED: (",现已超过期限", "; the limit has passed"),
         Colour.SUSPENDED: (",现中止计时", "; the clock is stopped for now"),
     }.get(colour, ("", ""))
-    provisional = ("(节假日安排公布后可能调整)", " (may move when holidays are published)") if clock.provisional else ("", "")
-    zh = f"承办单位应当在 {clock.length} {clock.unit.zh}内{duty_zh},截止 {clock.due_on}{provisional[0]}{standing_zh}"
-    en = (
-        f"The office must {duty_en} within {clock.length} {clock.unit.en}, by {clock.due_on}{provisional[1]}{standing_en}"
+    provisional = (
+        ("(节假日安排公布后可能调整)", " (may move when holidays are published)") if clock.provisional else ("", "")
     )
+    by = f"{clock.due_on}{provisional[1]}{standing_en}"
+    zh = f"承办单位应当在 {clock.length} {clock.unit.zh}内{duty_zh},截止 {clock.due_on}{provisional[0]}{standing_zh}"
+    en = f"The office must {duty_en} within {clock.length} {clock.unit.en}, by {by}"
     return zh, en
 
 

@@ -76,7 +76,9 @@ class Slip:
 
     def notes(self) -> list[str]:
         """What comes next, line by line."""
-        where = f"扫描二维码,或打开 {self.page} 输入查询码。" if self.page else "凭查询码在本级综治中心公开网页或窗口查询。"
+        where = (
+            f"扫描二维码,或打开 {self.page} 输入查询码。" if self.page else "凭查询码在本级综治中心公开网页或窗口查询。"
+        )
         asked = [f"查询进度:{where}{PROOF}", RATE, KEEP_IT] if self.code else [NO_CODE, RATE]
         called = [f"咨询电话:{self.phone}({self.office})。"] if self.phone else [f"咨询请到{self.office}窗口。"]
         return [*asked, *REMEDIES, *called]
@@ -98,7 +100,12 @@ class Print:
 
 
 def slip_of(
-    petition: Petition, subject: str, office: tuple[str, str], clock: Deadline | None, colour: Colour | None, made: Print
+    petition: Petition,
+    subject: str,
+    office: tuple[str, str],
+    clock: Deadline | None,
+    colour: Colour | None,
+    made: Print,
 ) -> Slip:
     """The slip of a petition; `subject` is masked already."""
     sealed = petition.petition_class is PetitionClass.ACCUSATION

@@ -80,7 +80,10 @@ class Door:
         self.hall.call(
             "ConcludePetition",
             petition_pb.ConcludePetitionRequest(
-                id=petition_id, outcome=petition_pb.OUTCOME_SUPPORTED, opinion="已责令拆除,电话 13900005678", legal_basis="民法典"
+                id=petition_id,
+                outcome=petition_pb.OUTCOME_SUPPORTED,
+                opinion="已责令拆除,电话 13900005678",
+                legal_basis="民法典",
             ),
         )
 

@@ -389,7 +389,6 @@ class TestFiling:
         with pytest.raises(Exhausted):
             door.file()
 
-
     def test_the_form_offers_the_divisions_that_this_tier_serves(self, door):
         found, token = [], ""
         while True:
@@ -407,7 +406,12 @@ class TestFiling:
 
 class TestReissue:
     def request(self, petition_id, **over):
-        values = {"id": petition_id, "request_id": uuid7(), "reason": "回执遗失", "identity_checked": pb.IDENTITY_CHECK_ID_CARD}
+        values = {
+            "id": petition_id,
+            "request_id": uuid7(),
+            "reason": "回执遗失",
+            "identity_checked": pb.IDENTITY_CHECK_ID_CARD,
+        }
         return pb.ReissueCodeRequest(**{**values, **over})
 
     def test_a_new_code_ends_the_old_one_and_the_case_remembers_what_was_checked(self, door):
@@ -442,4 +446,6 @@ def test_every_kind_of_step_that_the_hall_writes_is_public_or_meant_not_to_be(do
 
     assert {kind.partition(".")[0] for kind in STEPS} == {"petition", "mediation", "clock"}
     with refused("FIELD_INVALID"):
-        door.clerk("PrintSlip", pb.PrintSlipRequest(id=door.registered()[0].id, public_code=a_registration().request_id))
+        door.clerk(
+            "PrintSlip", pb.PrintSlipRequest(id=door.registered()[0].id, public_code=a_registration().request_id)
+        )

@@ -12,7 +12,7 @@ from sqlalchemy import select
 from protos.petition.v1 import following_pb2 as pb
 from services.chassis import clock, timeline
 from services.chassis.refusal import Invalid, NotFound
-from services.petition.adapters import progress
+from services.petition.adapters import progress, tables_following
 from services.petition.adapters.progress import read_cursor
 from services.petition.adapters.progress_watch import Watch
 from services.petition.tests.citizen import Door
@@ -205,7 +205,9 @@ class TestWait:
     def test_it_answers_when_something_comes(self, door):
         start = wait(door).cursor
         answers = []
-        waiting = threading.Thread(target=lambda: answers.append(door.rpc.WaitProgress(pb.WaitProgressRequest(after=start), None)))
+        waiting = threading.Thread(
+            target=lambda: answers.append(door.rpc.WaitProgress(pb.WaitProgressRequest(after=start), None))
+        )
         waiting.start()
         time.sleep(0.2)
         assert waiting.is_alive()
@@ -266,4 +268,4 @@ def test_a_cursor_is_read_as_it_was_written(door):
     cursor = board(door).next_page_token
     assert str(read_cursor(cursor)) == cursor
     with door.hall.db.reading() as conn:
-        assert not conn.execute(select(progress.progress)).all()
+        assert not conn.execute(select(tables_following.progress.c.id)).all()

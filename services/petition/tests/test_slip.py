@@ -48,7 +48,17 @@ def test_the_slip_tells_number_code_matter_clock_and_remedies(door):
     paper = printed(door, petition.id, code)
     shown = text_of(paper)
     assert paper.content_type == "text/html; charset=utf-8"
-    for told in (petition.case_number, code, "宅基地界址纠纷", "贵池区信访局", "15 日", "复查", "三十日", f"{URL}/track", "评价"):
+    for told in (
+        petition.case_number,
+        code,
+        "宅基地界址纠纷",
+        "贵池区信访局",
+        "15 日",
+        "复查",
+        "三十日",
+        f"{URL}/track",
+        "评价",
+    ):
         assert told in shown, told
     assert "补打" not in shown
     assert "第 22、23 条" in shown
@@ -74,7 +84,12 @@ def test_the_qr_leads_to_the_public_page_with_the_code_behind_the_hash(door, mon
     import segno
 
     make = segno.make
-    monkeypatch.setattr(segno, "make", lambda text, **more: made.append(text) or make(text, **more))
+
+    def noting(text, **more):
+        made.append(text)
+        return make(text, **more)
+
+    monkeypatch.setattr(segno, "make", noting)
     petition, code = door.registered()
     page = printed(door, petition.id, code).data.decode()
     assert made == [f"{URL}/track#{code}"]
@@ -195,7 +210,12 @@ def test_a_font_that_cannot_be_read_is_no_stack_trace(hall, tmp_path):
 
 def test_the_code_is_in_no_argument_of_the_child(door, monkeypatch):
     given = []
-    monkeypatch.setattr(slip_pdf.child, "run", lambda task, source, limits, **more: given.append((source, more)) or b"%PDF")
+
+    def noting(_task, source, _limits, **more):
+        given.append((source, more))
+        return b"%PDF"
+
+    monkeypatch.setattr("services.chassis.child.run", noting)
     monkeypatch.setattr(slip_pdf, "check_font", lambda _: None)
     petition, code = door.registered()
     printed(door, petition.id, code, pb.PAPER_FORMAT_PDF)
