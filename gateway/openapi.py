@@ -45,8 +45,10 @@ _PROBLEM: Schema = {
     },
 }
 _METHODS = ("GET", "PUT", "POST", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE")
-_ALWAYS = (400, 401, 403, 404, 429, 500, 503, 504)
-_WHEN_CHANGING = (409, 413, 415)
+# What the guards refuse at any address (`gateway/guards.py`), and what any operation may answer.
+_GUARDED = (414, 415, 421, 431)
+_ALWAYS = (400, 401, 403, 404, 405, *_GUARDED, 429, 500, 503, 504)
+_WHEN_CHANGING = (409, 413)
 _WHEN_READING_A_FILE = (416,)
 
 
@@ -201,5 +203,8 @@ def _own(name: str, zh: str, en: str, schema: Schema) -> dict[str, Any]:
         "description": en,
         "security": [],
         "parameters": [],
-        "responses": {"200": {"description": "成功 OK", "content": {_JSON: {"schema": schema}}}},
+        "responses": {
+            "200": {"description": "成功 OK", "content": {_JSON: {"schema": schema}}},
+            **{str(status): {"$ref": f"#/components/responses/Problem{status}"} for status in _GUARDED},
+        },
     }

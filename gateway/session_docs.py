@@ -7,7 +7,7 @@ from typing import Any
 Schema = dict[str, Any]
 _JSON = "application/json"
 _TEXT: Schema = {"type": "string", "minLength": 1, "maxLength": 200}
-_REFUSED = (400, 401, 403, 413, 414, 415, 429, 431, 503)
+_REFUSED = (400, 401, 403, 413, 414, 415, 421, 429, 431, 500, 503)
 
 
 def paths(problem_statuses: frozenset[int]) -> dict[str, Any]:
