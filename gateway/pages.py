@@ -32,9 +32,7 @@ class Page:
 class Pages:
     """The gateway's own addresses."""
 
-    def __init__(
-        self, routes: Sequence[Route], sessions: SessionPages, health: Callable[[], dict[str, str]]
-    ) -> None:
+    def __init__(self, routes: Sequence[Route], sessions: SessionPages, health: Callable[[], dict[str, str]]) -> None:
         self._routes = routes
         self._sessions = sessions
         self._health = health

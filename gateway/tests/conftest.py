@@ -20,8 +20,8 @@ from gateway.sessions import AUDIENCE, Signer
 from gateway.tests.fakes import FakeServices
 from gateway.tests.office import ADMIN, Office
 from services.chassis import clients, clock, datakey, ids, migrations, telemetry, tokens
-from services.chassis.database import Database
 from services.chassis import identity as identities
+from services.chassis.database import Database
 from services.chassis.identity import Identity
 from services.chassis.settings import Rate, Settings
 
@@ -65,7 +65,7 @@ def session_for(db: Database, identity: Identity, known: dict[tuple[Identity, st
         with db.transaction(identity) as tx:
             account = store.find(tx.conn, identity.account) or an_account(identity)
             units = tuple(sorted(identity.units, key=lambda unit: unit != identity.unit))
-            post = Appointment(f"p{len(known)}", "", units, tuple(sorted(identity.roles)), identity.scope)
+            post = Appointment(f"p{len(account.appointments)}", "", units, tuple(sorted(identity.roles)), identity.scope)
             is_new = not account.appointments
             account = replace(account, appointments=(*account.appointments, post))
             if is_new:

@@ -1,4 +1,4 @@
-"""Accounts: three kinds of people kept apart, nobody manages oneself, the last administrator stays, leavers hand over."""
+"""Accounts: three kinds of people kept apart, nobody manages oneself, an administrator stays, leavers hand over."""
 
 from __future__ import annotations
 

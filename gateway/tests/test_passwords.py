@@ -11,8 +11,8 @@ from services.chassis.identity import Identity
 
 @pytest.mark.parametrize(
     "weak",
-    ["short-1", "sunny-clerk-2027x", "123456789012", "aaaaaaaaaaaa1", "password12345!", "abcabcabcabc1", "Qwertyuiop123!",
-     "onlylettersinhere", "!!admin!!12345", "x" * 201],
+    ["short-1", "sunny-clerk-2027x", "123456789012", "aaaaaaaaaaaa1", "password12345!", "abcabcabcabc1",
+     "Qwertyuiop123!", "onlylettersinhere", "!!admin!!12345", "x" * 201],
 )  # fmt: skip
 def test_a_weak_password_is_refused_with_what_to_do(weak: str) -> None:
     with refused("PASSWORD_WEAK") as info:

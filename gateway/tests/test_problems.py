@@ -85,13 +85,14 @@ def test_what_nobody_foresaw_tells_the_trace_id_only(
 def test_a_neighbour_that_is_away_is_said_to_be_unavailable(gateway: Running, monkeypatch: pytest.MonkeyPatch) -> None:
     stubs = gateway.app.extensions["zongzhi"]._stubs
     with grpc.insecure_channel("127.0.0.1:9") as nobody:
-        monkeypatch.setattr(stubs, "_channels", {"petition": nobody, "mediation": nobody})
+        monkeypatch.setattr(stubs, "_channels", dict.fromkeys(stubs.channels, nobody))
         monkeypatch.setattr(stubs, "_calls", {})
         response = gateway.call("GET", "/v1/petitions")
         ready = gateway.client.get("/readyz")
     assert (response.status_code, response.json["reason"]) == (503, "UNAVAILABLE")
     assert "127.0.0.1" not in json.dumps(response.json)
-    assert (ready.status_code, ready.json["services"]) == (503, {"petition": "unavailable", "mediation": "unavailable"})
+    expected = dict.fromkeys(stubs.channels, "unavailable") | {"gateway": "serving"}
+    assert (ready.status_code, ready.json["services"]) == (503, expected)
 
 
 def test_the_trace_of_the_caller_goes_on(gateway: Running) -> None:

@@ -59,7 +59,7 @@ def bearer(opened: Any, method: str = "GET") -> dict[str, str]:
 def test_whoever_signs_in_is_known_by_the_posts_roles_units_and_scope(clerk: Office) -> None:
     opened = clerk.sign_in("clerk")
     found = clerk.who(opened)
-    assert (found.account, found.unit, found.scope, found.roles) == ("clerk", HALL, "341702", {"hall"})
+    assert (found.account, found.unit, found.scope, found.roles) == ("clerk", HALL, "341702", frozenset({"hall"}))
     assert found.may("petition.register")
     (written,) = clerk.audited("session.opened")
     assert (written.actor, '"source":"10.0.0.1"' in written.details) == ("clerk", True)
@@ -76,9 +76,9 @@ def test_a_session_acts_in_one_post_and_rights_of_two_never_mix(clerk: Office) -
     two_posts(clerk)
     first = clerk.sign_in("clerk")
     chosen = clerk.sign_in("clerk", post="centre")
-    assert (clerk.who(first).units, clerk.who(first).may("mediation.handle")) == ({HALL}, False)
+    assert (clerk.who(first).units, clerk.who(first).may("mediation.handle")) == (frozenset({HALL}), False)
     found = clerk.who(chosen)
-    assert (found.units, found.scope, found.may("petition.register")) == ({JUSTICE}, "341702102", False)
+    assert (found.units, found.scope, found.may("petition.register")) == (frozenset({JUSTICE}), "341702102", False)
     with refused("NOT_FOUND"):
         clerk.sign_in("clerk", post="mayor")
 
@@ -198,7 +198,8 @@ def test_what_ends_a_session_ends_it_at_every_gateway_process(
 ) -> None:
     other, db = another_process(clerk)
     opened = clerk.sign_in("clerk")
-    assert other.identify(bearer(opened)).account == "clerk"
+    # Both have just looked, so that both hold what they saw.
+    assert clerk.who(opened).account == other.identify(bearer(opened)).account == "clerk"
     assert module.LOOK_EVERY_S <= 1
     ends_by(clerk, deed)
     with refused("SESSION_ENDED"):
