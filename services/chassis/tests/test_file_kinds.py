@@ -142,6 +142,7 @@ def test_programs_pages_scripts_archives_and_noise_are_refused(name: str, conten
      f"{OOXML}spreadsheetml.sheet"), ("a.pdf", b"well", "text/plain"), ("a", pdf(), "application/pdf"),
      ("a.bat", b"echo well\r\n", "text/plain"), ("a.js", b"alert(1)", "text/plain"),
      ("a.mp4", image("GIF"), "image/gif"), ("a.doc", compound("Workbook"), "application/vnd.ms-excel")],
+    ids=str_only,
 )  # fmt: skip
 def test_a_name_that_says_another_kind_is_refused_with_both_named(name: str, content: bytes, kind: str) -> None:
     with pytest.raises(Invalid) as caught:
@@ -158,6 +159,7 @@ def test_a_name_that_says_another_kind_is_refused_with_both_named(name: str, con
         ("a.docx", zipped("word/document.xml", "word/vbaProject.bin")),
         ("a.xls", compound("Workbook", "_VBA_PROJECT_CUR")),
     ],
+    ids=str_only,
 )
 def test_documents_with_macros_are_refused(name: str, content: bytes) -> None:
     with pytest.raises(Invalid) as caught:
