@@ -244,7 +244,9 @@ def test_a_service_that_is_away_keeps_its_readers_waiting(gateway, story, server
         assert take(told, "petition.accepted")["id"] == "2"
 
 
-def test_signing_out_ends_the_stream(gateway, story, server):
+def test_signing_out_ends_the_stream(gateway, story, server, monkeypatch):
+    # Not the read that a sign of life brings along, but the look in between.
+    monkeypatch.setattr(live, "HEARTBEAT_S", 120.0)
     leaving = type(CLERK)("leaving", CLERK.tier, CLERK.scope, CLERK.units, CLERK.roles, unit=CLERK.unit)
     with stream(server, gateway.token(leaving)) as told:
         next(told)
@@ -254,7 +256,8 @@ def test_signing_out_ends_the_stream(gateway, story, server):
         assert json.loads(take(told, "end")["data"])["reason"] == "SESSION_ENDED"
 
 
-def test_a_stream_ends_with_its_token(gateway, story, server):
+def test_a_stream_ends_with_its_token(gateway, story, server, monkeypatch):
+    monkeypatch.setattr(live, "HEARTBEAT_S", 120.0)
     with stream(server, gateway.token(ttl_s=-8)) as told:
         next(told)
         assert "TOKEN" in json.loads(take(told, "end")["data"])["reason"]
