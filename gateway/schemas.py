@@ -9,7 +9,7 @@ from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescript
 from gateway import declared
 from gateway.declared import is_required, term
 from gateway.json_in import INTEGERS
-from services.chassis.validation import MAX_ITEMS, MAX_LENGTH
+from services.chassis.validation import DATE_PATTERN, MAX_ITEMS, MAX_LENGTH
 
 Schema = dict[str, Any]
 _F = FieldDescriptor
@@ -29,6 +29,10 @@ _WELL_KNOWN: dict[str, Schema] = {
     "Int64Value": {"type": ["string", "null"]},
     "UInt64Value": {"type": ["string", "null"]},
 }
+# What validation refuses in any text (`services/chassis/validation.py`); a required one is more than blanks.
+_CONTROLS = r"\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f"
+NO_CONTROLS = f"^[^{_CONTROLS}]*$"
+SAYS_SOMETHING = rf"^(?!\s*$)[^{_CONTROLS}]*$"
 _FLOAT: Schema = {"anyOf": [{"type": "number"}, {"enum": ["NaN", "Infinity", "-Infinity"]}]}
 
 
@@ -156,4 +160,8 @@ def _text_rules(rules: Any) -> Schema:
     if rules.pattern:
         # Rules match the whole text, JSON Schema any part of it; an empty text means "not given".
         schema["pattern"] = f"^(?:{rules.pattern})$" if rules.required else f"^(?:{rules.pattern})?$"
+    else:
+        schema["pattern"] = SAYS_SOMETHING if rules.required else NO_CONTROLS
+    if rules.pattern == DATE_PATTERN and rules.required:
+        schema["format"] = "date"
     return schema

@@ -14,7 +14,10 @@ from google.protobuf.message_factory import GetMessageClass
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from gateway import comments, json_in, openapi, routes
+from gateway.schemas import NO_CONTROLS, SAYS_SOMETHING
 from gateway.tests.conftest import Running
+from protos.petition.v1.petition_pb2 import RegisterPetitionRequest
+from services.chassis.refusal import Invalid
 from services.chassis.validation import validate
 
 ROUTES = routes.routes_of(routes.served())
@@ -66,10 +69,23 @@ def test_rules_of_fields_are_in_the_schemas(document: dict[str, Any]) -> None:
     assert body["properties"]["division_code"]["pattern"] == "^(?:[0-9]{12})$"
     assert body["properties"]["subject"] | {"description": ""} == {
         "type": "string", "maxLength": 200, "minLength": 1, "title": "概况", "description": "",
+        "pattern": SAYS_SOMETHING,
     }  # fmt: skip
+    assert body["properties"]["earlier_case_number"]["pattern"] == NO_CONTROLS
     assert body["properties"]["representatives"]["maxItems"] == 5
     assert body["properties"]["channel"]["not"] == {"enum": ["CHANNEL_UNSPECIFIED"]}
     assert schema(document, "petition.v1.Person-sent")["properties"]["name"]["x-personal"] is True
+
+
+@pytest.mark.parametrize(
+    "text", ["张", " a ", "两行\n字\t", "\u3000", " \n", "", "a\u0000", "\u001b[0m", "\u0085", "a\u009f"]
+)
+def test_the_pattern_of_a_text_says_what_validation_says(text: str) -> None:
+    with pytest.raises(Invalid) as refused:
+        validate(RegisterPetitionRequest(subject=text, external_no=text))
+    named = {one.field for one in refused.value.violations}
+    assert (re.search(SAYS_SOMETHING, text) is None) == ("subject" in named)
+    assert (re.search(NO_CONTROLS, text) is None) == ("external_no" in named)
 
 
 def test_replies_carry_no_rules_that_a_masked_value_would_break(document: dict[str, Any]) -> None:
