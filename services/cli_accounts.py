@@ -45,7 +45,7 @@ def add_account(parser: argparse.ArgumentParser) -> None:
     listing = deed("list", "ListAccounts", "列出账号 · list accounts", names="")
     for option, help in (("role", "角色 role"), ("unit", "单位 unit"), ("text", "账号包含的文字 text in the name")):
         listing.add_argument(f"--{option}", default="", help=help)
-    listing.add_argument("--state", choices=["active", "disabled", "closed"])
+    listing.add_argument("--state", choices=["active", "disabled", "closed"], help="账号状态 · state of the account")
     deed("show", "GetAccount", "一个账号 · one account")
     appoint = deed("appoint", "SetAppointments", "设定一个任职(角色、单位、范围)· set one post: roles, units, scope")
     _post(appoint)
