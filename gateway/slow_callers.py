@@ -119,4 +119,4 @@ class PatientConnection(HTTPConnection):
     def communicate(self) -> Any:
         """Answers one request; its time begins now."""
         self._patience.begin()
-        return super().communicate()
+        return super().communicate()  # type: ignore[no-untyped-call]  # cheroot has no types here
