@@ -58,10 +58,12 @@ class Limiter:
             full_at = max(self._full_at.get(who, now), now)
             wait = full_at - now - self._slack
             # What is left by rounding is no reason to refuse anybody.
-            if wait > 1e-6:
-                return wait
-            self._full_at[who] = full_at + self._interval
+            is_refused = wait > 1e-6
+            self._full_at[who] = full_at if is_refused else full_at + self._interval
+            # Refused or not: whoever goes on calling is not forgotten for it.
             self._full_at.move_to_end(who)
+            if is_refused:
+                return wait
             if len(self._full_at) > self._remembered:
                 self._full_at.popitem(last=False)
         return 0.0

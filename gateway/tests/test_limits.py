@@ -81,6 +81,13 @@ class TestLimiter:
         assert limiter.take("0") == 0
         assert limiter.take("4999") > 0
 
+    def test_who_goes_on_calling_is_not_forgotten_while_others_come_and_go(self, clock: Clock) -> None:
+        limiter = Limiter(Rate(0.001, 1), clock, remembered=10)
+        assert limiter.take("a") == 0
+        for n in range(100):
+            limiter.take(str(n))
+            assert limiter.take("a") > 0
+
     def test_a_clock_that_stands_still_or_jumps_forward_lets_nobody_in_twice(self, clock: Clock) -> None:
         limiter = Limiter(Rate(10, 5), clock)
         assert taken(limiter, "a", 50) == 5
