@@ -28,7 +28,11 @@ PATTERNS: tuple[tuple[str, Any], ...] = (
     ("[0-9]{4}-[0-9]{2}-[0-9]{2}", lambda: date.today().isoformat()),
     ("[0-9]{12}", lambda: "341702001008"),
     ("[0-9]+", lambda: "341702"),
+    # A proof that nobody set, or a PIN that somebody sets.
+    ("[0-9]{4,8}", lambda: "2468"),
 )
+# One row of a hall's register, about somebody.
+REGISTER = "来访日期,人次,渠道,姓名,电话,概况,诉求,属地\n{day},1,走访,{name},{phone},路灯不亮,请求修复,341702001008\n"
 
 
 def requests_for(method: MethodDescriptor, known: Known, typed: Typed) -> Iterator[Any]:
@@ -38,7 +42,7 @@ def requests_for(method: MethodDescriptor, known: Known, typed: Typed) -> Iterat
     asked for by a list of messages, which travel as a stream.
     """
     if method.client_streaming:
-        yield upload_of(known)
+        yield upload_of(known, register=typed.person() if method.name == "ImportPetitions" else None)
         return
     request, asked = GetMessageClass(method.input_type), method.input_type
 
@@ -54,10 +58,14 @@ def requests_for(method: MethodDescriptor, known: Known, typed: Typed) -> Iterat
                 yield request(**least() | {field.name: term.number})
 
 
-def upload_of(known: Known) -> list[Message]:
-    """A file on its way up, whose name tells what must be masked."""
-    header = files_pb2.UploadHeader(id=known["id"], filename=f"{known.get('phone', '')} 材料.pdf", size=len(FILE))
-    return [files_pb2.Upload(header=header), files_pb2.Upload(data=FILE)]
+def upload_of(known: Known, register: dict[str, str] | None = None) -> list[Message]:
+    """A file on its way up, whose name tells what must be masked; a register where one is expected."""
+    content, ending = FILE, "pdf"
+    if register is not None:
+        content, ending = REGISTER.format(day=date.today(), **register).encode(), "csv"
+    name = f"{known.get('phone', '')} 材料.{ending}"
+    header = files_pb2.UploadHeader(id=known["id"], filename=name, size=len(content))
+    return [files_pb2.Upload(header=header), files_pb2.Upload(data=content)]
 
 
 def _filled(message: Descriptor, known: Known, typed: Typed) -> dict[str, Any]:

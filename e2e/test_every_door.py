@@ -6,6 +6,7 @@ import io
 import json
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ from e2e.post import crafted, deliver
 from e2e.refusals import assert_for_people, assert_nothing_of_the_inside
 from e2e.requests_by_contract import personal_fields, requests_for
 from e2e.story import COMMAND, DIVISION, HALL, MEDIATION, Story
-from e2e.system import SERVICES, TIER, System, eventually
+from e2e.system import SERVICES, TIER, System, eventually, new_request_id
 from gateway import inside
 from gateway.routes import neighbour
 from protos.petition.v1.events_pb2 import MediationRequested, Party
@@ -34,9 +35,11 @@ pytestmark = pytest.mark.e2e
 
 NOTHING_SEEN = {grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.NOT_FOUND}
 # An answer of which nobody learns whether the case exists, and what a valid call of a stranger may get instead.
-ALLOWED_TO_STRANGERS = NOTHING_SEEN | {grpc.StatusCode.OK}
+ALLOWED_TO_STRANGERS = NOTHING_SEEN | {grpc.StatusCode.OK, grpc.StatusCode.RESOURCE_EXHAUSTED}
 # What the gateway answers itself is not on gRPC.
 METHODS = {m.full_name: m for m in access.methods() if neighbour(m.containing_service) not in inside.NAMES}
+# The directory holds no case; its own stories (test_directory.py) walk it, and test_http_doors.py its doors.
+ABOUT_CASES = {name: method for name, method in METHODS.items() if neighbour(method.containing_service) != "grid"}
 DECLARED = {access.access_of(f"/{m.containing_service.full_name}/{m.name}") or "" for m in METHODS.values()}
 EVERYTHING = frozenset(DECLARED | {f"{name}.read_all" for name in SERVICES})
 BOTH = frozenset({HALL, MEDIATION})
@@ -52,6 +55,9 @@ class Doors:
         self.key = tokens.load_private(system.settings.token_private_key_file)
         self.channels = {name: grpc.insecure_channel(system.settings.address_of(name)) for name in SERVICES}
         self.cases: list[dict[str, Any]] = []
+        # What a citizen holds in their hands, by case; whoever holds it sees the case, so no stranger is given it.
+        self.slips: dict[str, dict[str, str]] = {}
+        self.jobs: list[dict[str, Any]] = []
         self.more_cases()
 
     def more_cases(self) -> None:
@@ -67,11 +73,30 @@ class Doors:
         told[5].accepted().conclude()
         found = [known for story in told for known in self._known(story)]
         self.cases = found + self.cases
+        slips = {s.id: {"public_code": s.public_code, "proof": s.petitioner["phone"][-4:]} for s in told}
+        self.slips = slips | self.slips
+        self.jobs = [self._job(), *self.jobs]
+
+    def _job(self) -> dict[str, Any]:
+        """The officer's own export, done."""
+        register = "zongzhi.petition.v1.RegisterService"
+        export, get = METHODS[f"{register}.ExportPetitions"], METHODS[f"{register}.GetJob"]
+        request = GetMessageClass(export.input_type)(request_id=new_request_id())
+        code, job = self.call(export, request, self.token(OFFICER))
+        assert code is grpc.StatusCode.OK, job
+
+        def done() -> bool:
+            code, now = self.call(get, GetMessageClass(get.input_type)(id=job.id), self.token(OFFICER))
+            assert code is grpc.StatusCode.OK, now
+            return bool(MessageToDict(now)["state"] == "JOB_STATE_DONE")
+
+        eventually(done, "the export is done", timeout=60)
+        return {"id": job.id, "file_id": job.id, "service": "petition"}
 
     @staticmethod
     def _known(story: Story) -> Iterator[dict[str, Any]]:
         # The same officer gives and takes, so that a case stays where the other tests look for it.
-        officer = {name: "demo" for name in ("officer", "from_officer", "to_officer")}
+        officer = dict.fromkeys(("officer", "from_officer", "to_officer"), "demo")
         phone = story.petitioner["phone"]
         file = Doors._file(story, phone)
         yield {"id": story.id, "phone": phone, "service": "petition", **file, **officer}
@@ -113,6 +138,11 @@ class Doors:
         """The cases that an RPC of this service could be about."""
         return [case for case in self.cases if case["service"] == neighbour(method.containing_service)]
 
+    def in_hand(self, method: MethodDescriptor) -> list[dict[str, Any]]:
+        """The same for who may: with the citizen's slip, and jobs beside the cases."""
+        cases = [case | self.slips.get(case["id"], {}) for case in self.cases_for(method)]
+        return cases + [job for job in self.jobs if job["service"] == neighbour(method.containing_service)]
+
     def everything_seen(self) -> str:
         """All that the right token reads of all cases: what a stranger's call must not change."""
         return json.dumps([MessageToDict(self._read(case)) for case in self.cases], sort_keys=True, ensure_ascii=False)
@@ -139,21 +169,23 @@ def strangers(doors: Doors, folder: Path) -> dict[str, str | None]:
     """Everybody who must see nothing, and what they hold in their hands."""
     tokens.create_keys(folder)
     foreign = tokens.load_private(folder / tokens.PRIVATE_FILE)
-    other_tier = replace(OFFICER, tier="341721000000")
+    # By a name of their own, so that what they use up of a limit is not the officer's.
+    caller = replace(OFFICER, account="stranger")
+    other_tier = replace(caller, tier="341721000000")
     return {
         "nobody": None,
         "an empty token": "",
         "a made-up token": "eyJhbGciOiJub25lIn0.e30.",
-        "no permission": doors.token(replace(OFFICER, permissions=frozenset())),
-        "another unit": doors.token(replace(OFFICER, units=frozenset({COMMAND}), unit=COMMAND, permissions=own_work())),
-        "no unit": doors.token(replace(OFFICER, units=frozenset(), unit="", permissions=own_work())),
-        "another scope": doors.token(replace(OFFICER, scope="341721")),
-        "a neighbouring town": doors.token(replace(OFFICER, scope="341702102")),
-        "no scope": doors.token(replace(OFFICER, scope="")),
-        "another tier's key": tokens.sign(foreign, OFFICER, list(SERVICES)),
+        "no permission": doors.token(replace(caller, permissions=frozenset())),
+        "another unit": doors.token(replace(caller, units=frozenset({COMMAND}), unit=COMMAND, permissions=own_work())),
+        "no unit": doors.token(replace(caller, units=frozenset(), unit="", permissions=own_work())),
+        "another scope": doors.token(replace(caller, scope="341721")),
+        "a neighbouring town": doors.token(replace(caller, scope="341702102")),
+        "no scope": doors.token(replace(caller, scope="")),
+        "another tier's key": tokens.sign(foreign, caller, list(SERVICES)),
         "another tier": doors.token(other_tier),
-        "another service's token": tokens.sign(doors.key, OFFICER, ["gateway"]),
-        "an expired token": doors.token(OFFICER, ttl_s=-60),
+        "another service's token": tokens.sign(doors.key, caller, ["gateway"]),
+        "an expired token": doors.token(caller, ttl_s=-60),
     }
 
 
@@ -166,9 +198,11 @@ def own_work() -> frozenset[str]:
 def test_strangers_see_nothing_and_change_nothing(doors: Doors, tmp_path: Path) -> None:
     before, typed = doors.everything_seen(), OnePerson()
     for who, token in strangers(doors, tmp_path).items():
-        for method in METHODS.values():
-            for case in doors.cases_for(method):
-                for request in requests_for(method, case, typed):
+        for method in ABOUT_CASES.values():
+            for place, case in enumerate(doors.cases_for(method)):
+                # Every shape of the question once; of the other cases the plain question.
+                asked = requests_for(method, case, typed)
+                for request in asked if not place else islice(asked, 1):
                     nothing_seen(doors, who, method, request, token)
     assert doors.everything_seen() == before
 
@@ -199,7 +233,7 @@ def test_the_accused_unit_never_sees_the_case(doors: Doors) -> None:
     doors.cases = known + doors.cases
     before = doors.everything_seen()
     accused = replace(OFFICER, units=OFFICER.units | {COMMAND})
-    for method in METHODS.values():
+    for method in ABOUT_CASES.values():
         for case in known:
             if case["service"] != neighbour(method.containing_service):
                 continue
@@ -229,7 +263,8 @@ def mediated(doors: Doors) -> dict[str, Any]:
 
 
 @on(LOCAL_SQLITE, RABBIT_POSTGRES)
-@pytest.mark.parametrize("name", METHODS)
+# A job is done before anybody could cancel it here; test_registers.py cancels a long one.
+@pytest.mark.parametrize("name", [name for name in ABOUT_CASES if not name.endswith(".CancelJob")])
 def test_the_right_token_is_answered_without_personal_data(doors: Doors, name: str) -> None:
     method = METHODS[name]
     reply = answered(doors, method)
@@ -242,7 +277,8 @@ def test_the_right_token_is_answered_without_personal_data(doors: Doors, name: s
         assert len(found) >= 4, f"{name} reveals nothing: {found}"
     else:
         assert not found, f"{name} shows {found}"
-        masked = list(personal_fields(method.output_type))
+        # A job that makes a file was given none, so it has no name to mask.
+        masked = [path for path in personal_fields(method.output_type) if "file_name" not in path or path in shown]
         assert not masked or "*" in shown, f"{name} declares {masked} and shows none of it masked"
 
 
@@ -250,7 +286,7 @@ def answered(doors: Doors, method: MethodDescriptor) -> Message:
     """The first good answer that any case in hand gets from this RPC."""
     heard: set[str] = set()
     for _ in range(2):
-        for case in doors.cases_for(method):
+        for case in doors.in_hand(method):
             for request in requests_for(method, case, doors.typed):
                 code, said = doors.call(method, request, doors.token(OFFICER))
                 if code is grpc.StatusCode.OK and (said.ByteSize() or not method.output_type.fields):

@@ -148,15 +148,15 @@ class TestStatements:
             assert len(hall.listed()) == 6
         assert len(long) == len(short) == 4
 
-    def test_a_registration_writes_seven_tables_in_at_most_seven_statements_and_reads_none(self, hall):
+    def test_a_registration_writes_eight_tables_in_at_most_eight_statements_and_reads_none(self, hall):
         hall.register()
         with counted(hall.db) as statements:
             hall.register()
         written = re.findall(r"INSERT INTO (\w+)", " ".join(statements))
         assert sorted(written) == [
-            "audit", "deadlines", "petition_persons", "petitions", "requests", "search_texts", "timeline",
+            "audit", "deadlines", "petition_persons", "petitions", "progress", "requests", "search_texts", "timeline",
         ]  # fmt: skip
-        assert len(statements) <= 7
+        assert len(statements) <= 8
 
 
 class TestSeed:
