@@ -68,6 +68,9 @@ run: protos ## one district in one process on http://127.0.0.1:8080 (PORT=, JSON
 up: protos ## a district with real RabbitMQ and PostgreSQL, one process per service and role (INSTALL=1 installs them)
 	@exec $(BIN)/python -m infra.up --port $(PORT) $(if $(JSON),--json)
 
+demo: protos ## bring the example register of 2021 into `make run` and print its totals (PORT=)
+	@exec $(BIN)/python -m infra.demo --port $(PORT)
+
 migrate: protos ## bring the databases that the settings name to the newest schema
 	$(BIN)/zongzhi migrate --all
 

@@ -79,7 +79,8 @@ def _needed(field: FieldDescriptor) -> bool:
     # A person who comes in person is named, whatever the rules of a field can say of it.
     named = field.is_repeated and field.message_type is not None
     # Which file is asked for depends on what it belongs to, so that the contract of all files cannot demand it.
-    read = field.containing_type.full_name == "zongzhi.files.v1.ReadRequest" and field.name.endswith("id")
+    owner: Any = field.containing_type
+    read = owner.full_name == "zongzhi.files.v1.ReadRequest" and field.name.endswith("id")
     return bool(rules.required or rules.min_items or named or read)
 
 

@@ -161,7 +161,11 @@ class Gateway:
         return None, {}, sorted({name for methods, _ in fits for name in methods})
 
     def _answer(
-        self, environ: Mapping[str, Any], target: Route | Page | Stream | None, variables: dict[str, str], allowed: list[str]
+        self,
+        environ: Mapping[str, Any],
+        target: Route | Page | Stream | None,
+        variables: dict[str, str],
+        allowed: list[str],
     ) -> Response:
         try:
             self._guards.check(environ)

@@ -67,8 +67,8 @@ def path_of(method: MethodDescriptor) -> tuple[str, str, str]:
 
 def transfer_of(method: MethodDescriptor) -> Any:
     """How the RPC carries a file; None when it carries none."""
-    options = method.GetOptions()
-    return options.Extensions[options_pb2.transfer] if options.HasExtension(options_pb2.transfer) else None  # type: ignore[index]
+    options: Any = method.GetOptions()
+    return options.Extensions[options_pb2.transfer] if options.HasExtension(options_pb2.transfer) else None
 
 
 def by_name(described: Any) -> str:

@@ -65,7 +65,9 @@ def session_for(db: Database, identity: Identity, known: dict[tuple[Identity, st
         with db.transaction(identity) as tx:
             account = store.find(tx.conn, identity.account) or an_account(identity)
             units = tuple(sorted(identity.units, key=lambda unit: unit != identity.unit))
-            post = Appointment(f"p{len(account.appointments)}", "", units, tuple(sorted(identity.roles)), identity.scope)
+            post = Appointment(
+                f"p{len(account.appointments)}", "", units, tuple(sorted(identity.roles)), identity.scope
+            )
             is_new = not account.appointments
             account = replace(account, appointments=(*account.appointments, post))
             if is_new:

@@ -50,8 +50,10 @@ from sqlalchemy import Connection, MetaData, NullPool, create_engine, make_url, 
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError
 
-from services.chassis import grants
-from services.chassis import directory_tables  # noqa: F401 - its tables belong to the chassis too
+from services.chassis import (
+    directory_tables,  # noqa: F401 - its tables belong to the chassis too
+    grants,
+)
 from services.chassis.tables import metadata as chassis_metadata
 
 __all__ = [

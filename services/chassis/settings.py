@@ -195,7 +195,7 @@ class Settings:
     )
     sweep_interval_s: float = _setting("SWEEP_INTERVAL_S", "seconds between two looks at the clocks", 5.0, float)
     public_url: str = _setting(
-        "PUBLIC_URL", "address at which citizens reach the gateway, for the QR of slips, such as https://zz.example", "",
+        "PUBLIC_URL", "address at which citizens reach the gateway, for the QR of slips: https://zz.example", "",
         _public_url,
     )  # fmt: skip
     slip_font: Path = _setting(

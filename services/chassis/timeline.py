@@ -44,7 +44,7 @@ class Entry:
 def add(
     tx: Tx, subject_id: str, kind: str, zh: str, en: str, *, actor: str | None = None, unit: str | None = None
 ) -> str:
-    """Writes one line, returns its id. The caller holds the lock on the subject's row, so that no two get one number."""
+    """Writes one line, returns its id. The caller holds the lock on the subject's row, so that no two get a number."""
     values = {
         "id": ids.uuid7(),
         "subject_id": subject_id,

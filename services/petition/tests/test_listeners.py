@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from sqlalchemy import select
 
-from protos.link.v1.envelope_pb2 import Envelope
 from protos.grid.v1.events_pb2 import DirectoryPublished
+from protos.link.v1.envelope_pb2 import Envelope
 from protos.mediation.v1 import events_pb2 as mediation
 from protos.petition.v1 import petition_pb2 as pb
 from services.chassis import clock
