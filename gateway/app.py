@@ -25,6 +25,7 @@ from gateway.routes import Route
 from gateway.sessions import Sessions, Signer
 from gateway.stubs import Stubs, open_channels
 from services.chassis import spans, statuses
+from services.chassis.metrics import Meters
 from services.chassis.refusal import NotFound, Refusal
 from services.chassis.settings import Settings
 from services.chassis.telemetry import Telemetry, use_traceparent
@@ -71,7 +72,7 @@ def create_app(
         settings.tier,
     )
     pages = Pages(found, sessions, accounts or Accounts(settings.data_dir, settings.tier), stubs.health)
-    gateway = Gateway(found, pages, sessions, stubs, tracer)
+    gateway = Gateway(found, pages, sessions, stubs, tracer, telemetry.meters if telemetry else None)
     app = Flask("gateway", static_folder=None, template_folder=None)
     # Before Flask's own routing, which would answer in HTML what it does not know.
     app.before_request(gateway.handle)
@@ -99,7 +100,13 @@ class Gateway:
     """What answers requests; one for all threads."""
 
     def __init__(
-        self, found: Sequence[Route], pages: Pages, sessions: Sessions, stubs: Stubs, tracer: trace.Tracer
+        self,
+        found: Sequence[Route],
+        pages: Pages,
+        sessions: Sessions,
+        stubs: Stubs,
+        tracer: trace.Tracer,
+        meters: Meters | None = None,
     ) -> None:
         self.routes = tuple(found)
         self._paths: Paths[Route | Page] = Paths()
@@ -110,6 +117,7 @@ class Gateway:
         self._sessions = sessions
         self._stubs = stubs
         self._tracer = tracer
+        self._meters = meters
 
     def handle(self) -> Response:
         """Answers the request that Flask is serving."""
@@ -170,8 +178,10 @@ class Gateway:
         if route in QUIET and response.status_code == 200:
             return
         method = method if method in spans.HTTP_METHODS else "_OTHER"
-        milliseconds = round((time.perf_counter() - began) * 1000, 1)
-        fields = {"method": method, "route": route, "status": response.status_code, "ms": milliseconds}
+        seconds = time.perf_counter() - began
+        if self._meters:
+            self._meters.http_duration(method, route, response.status_code, seconds)
+        fields = {"method": method, "route": route, "status": response.status_code, "ms": round(seconds * 1000, 1)}
         # All four come from closed sets, so the scrubber need not look for phone numbers in them.
         log.info("request", extra={"fields": fields, "scrubbed": True})
 

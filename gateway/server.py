@@ -6,12 +6,14 @@ import functools
 import logging
 import socket
 import threading
+from pathlib import Path
 from typing import Any
 
 from cheroot import wsgi
 from flask import Flask
 
 from gateway.app import EXTENSION, create_app
+from gateway.metrics import MetricsOfWorkers, WorkerMetrics
 from gateway.openapi import version
 from gateway.sessions import Signer
 from services.chassis import logs, telemetry
@@ -83,7 +85,10 @@ def serve_granian(settings: Settings, workers: int = 1, threads: int = 16) -> No
 
     logs.configure_logging("gateway", settings.log_level)
     check_startable(settings)
-    Server(
+    metrics = MetricsOfWorkers(settings) if settings.metrics_port else None
+    if metrics:
+        metrics.start()
+    server = Server(
         "gateway",
         settings.gateway_host,
         settings.gateway_port,
@@ -96,7 +101,14 @@ def serve_granian(settings: Settings, workers: int = 1, threads: int = 16) -> No
         workers_kill_timeout=max(1, round(settings.drain_s)),
         respawn_failed_workers=True,
         log_dictconfig=_granian_logs(settings.log_level),
-    ).serve(target_loader=functools.partial(_load, settings), wrap_loader=False)
+    )
+    try:
+        server.serve(
+            target_loader=functools.partial(_load, settings, metrics.folder if metrics else None), wrap_loader=False
+        )
+    finally:
+        if metrics:
+            metrics.stop()
 
 
 def check_startable(settings: Settings) -> None:
@@ -110,10 +122,14 @@ def check_startable(settings: Settings) -> None:
         raise PortTaken(host, port) from None
 
 
-def _load(settings: Settings) -> Flask:
+def _load(settings: Settings, metrics: Path | None = None) -> Flask:
     """Runs once in every worker process."""
     logs.configure_logging("gateway", settings.log_level)
-    watching = telemetry.configure("gateway", settings.tier, endpoint=settings.otlp_endpoint, version=version())
+    watching = telemetry.configure(
+        "gateway", settings.tier, endpoint=settings.otlp_endpoint, version=version(), scraped=metrics is not None
+    )
+    if metrics is not None and watching.registry is not None:
+        WorkerMetrics(watching.registry, metrics).start()
     return create_app(settings, watching)
 
 

@@ -1,12 +1,12 @@
-"""What operators watch of a service while it runs: its outbox, what is held, its dead letters, its clocks by colour."""
+"""What operators watch of a service while it runs: outbox, inbox, what is held, dead letters, clocks by colour."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
 from services import status
-from services.chassis import clock, deadline_store, held, outbox
-from services.chassis.metrics import Meters
+from services.chassis import clock, deadline_store, held, inbox, outbox
+from services.chassis.metrics import Meters, Reading
 from services.chassis.service import Service
 
 
@@ -20,8 +20,9 @@ class Gauges:
 
     def start(self) -> None:
         """From now on every collection asks."""
-        readings: dict[str, Callable[[], dict[str, float]]] = {
-            "outbox_depth": self._depth, "outbox_age_s": self._age, "held": self._held, "clocks": self._clocks,
+        readings: dict[str, Callable[[], Reading]] = {
+            "outbox_depth": self._depth, "outbox_age_s": self._age, "inbox_depth": self._inbox_depth,
+            "inbox_age_s": self._inbox_age, "held": self._held, "clocks": self._clocks,
         }  # fmt: skip
         if self._service.settings.bus_url != "local:":
             readings["dead_letters"] = self._dead_letters
@@ -40,6 +41,13 @@ class Gauges:
         now = clock.now()
         found = outbox.waiting(self._service.db)
         return {destination: (now - waiting.oldest).total_seconds() for destination, waiting in found.items()}
+
+    def _inbox_depth(self) -> float:
+        return inbox.waiting(self._service.db).rows
+
+    def _inbox_age(self) -> float:
+        oldest = inbox.waiting(self._service.db).oldest
+        return (clock.now() - oldest).total_seconds() if oldest else 0.0
 
     def _held(self) -> dict[str, float]:
         return dict(held.counts(self._service.db))

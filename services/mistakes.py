@@ -11,6 +11,9 @@ FOR_PEOPLE = {
     "services.chassis.tokens": "KeysBroken",
     "services.chassis.migrations": "MigrationFailed",
     "services.chassis.rpc": "PortTaken",
+    "services.chassis.health_port": "HealthPortTaken",
+    "services.chassis.tls": "FilesMissing",
+    "services.chassis.scraping": "MetricsPortTaken",
     "gateway.server": "PortTaken",
 }
 

@@ -19,7 +19,7 @@ from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event, Lock, Thread
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Generic, Protocol, TypeVar
 
 from opentelemetry import context as otel_context
 from opentelemetry.sdk._logs import ReadableLogRecord
@@ -38,7 +38,11 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from services.chassis.logs import OtlpHandler, Scrubber
 from services.chassis.metrics import Meters
-from services.chassis.spans import parent_context
+from services.chassis.refusal import Refusal
+from services.chassis.spans import parent_context, type_name
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
 
 EXPORT_TIMEOUT_S = 2.0
 METRIC_INTERVAL_S = 15.0
@@ -190,7 +194,7 @@ class _SpanQueue(SpanProcessor):
 class Telemetry:
     """What one process uses to tell what it does: tracers by service, `meters`, and an orderly end."""
 
-    def __init__(self, resource: Resource, endpoint: str | None) -> None:
+    def __init__(self, resource: Resource, endpoint: str | None, scraped: bool = False) -> None:
         self._resource = resource
         self._processors = SynchronousMultiSpanProcessor()  # type: ignore[no-untyped-call]  # theirs
         self._stopped = False
@@ -200,7 +204,14 @@ class Telemetry:
         self._spans: Batch[ReadableSpan] | None = None
         self._logs: Batch[ReadableLogRecord] | None = None
         self._log_handler: logging.Handler | None = None
+        # What a Prometheus server may ask for; None where METRICS_PORT is not set.
+        self.registry: CollectorRegistry | None = None
         readers = self._export_to(endpoint.rstrip("/")) if endpoint else []
+        if scraped:
+            from services.chassis import scraping
+
+            self.registry, reader = scraping.registry()
+            readers.append(reader)
         self.meters = Meters(resource, readers, self.dropped)
         atexit.register(self.shutdown)
 
@@ -277,15 +288,32 @@ class Telemetry:
 _of_process: Telemetry | None = None
 
 
-def configure(service_name: str, tier: str, *, endpoint: str | None, version: str) -> Telemetry:
+def configure(service_name: str, tier: str, *, endpoint: str | None, version: str, scraped: bool = False) -> Telemetry:
     """Sets up the telemetry of this process. `endpoint` is the collector's base address, http://host:4318;
-    with None nothing is sent, yet spans and ids exist, so that logs and outbox rows still carry a trace id."""
+    with None nothing is sent, yet spans and ids exist, so that logs and outbox rows still carry a trace id.
+    `scraped`: its metrics are also kept for a Prometheus server to ask for."""
     global _of_process
     resource = Resource.create({"service.name": service_name, "service.version": version, "zongzhi.tier": tier})
-    _of_process = Telemetry(resource, endpoint)
+    _of_process = Telemetry(resource, endpoint, scraped)
     return _of_process
 
 
 def tracer_of(service: str) -> Tracer:
     """A tracer of what this process configured last; before that, one that records nothing but passes parents on."""
     return _of_process.tracer(service) if _of_process else NoOpTracer()
+
+
+@contextmanager
+def timed_event(service: str, event_type: str) -> Iterator[None]:
+    """Measures how long a listener takes and whether it fails; a refusal is an answer, no failure."""
+    began, error = time.perf_counter(), ""
+    try:
+        yield
+    except Refusal:
+        raise
+    except Exception as failure:
+        error = type_name(failure)
+        raise
+    finally:
+        if _of_process:
+            _of_process.meters.process_duration(service, event_type, error, time.perf_counter() - began)
