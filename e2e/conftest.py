@@ -80,7 +80,8 @@ def district(
         postgres = request.getfixturevalue("postgres")
         for name in SERVICES:
             postgres.drop_database(f"zongzhi_{name}")
-        more["database_url"] = postgres.url()
+        # As in production: one role owns the tables, another serves.
+        more |= {"database_url": postgres.serving_url(), "DATABASE_OWNER_URL": postgres.url()}
     if shape.bus == "rabbitmq":
         more["bus_url"] = request.getfixturevalue("rabbit").url
         remove_queues(more["bus_url"])

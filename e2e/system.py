@@ -191,7 +191,7 @@ class System:
 
     def call(self, method: str, path: str, body: dict[str, Any] | None = None, **options: Any) -> requests.Response:
         """One HTTP call, whatever the answer."""
-        return self.http.request(method, f"{self.gateway}{path}", json=body, timeout=15, **options)
+        return self.http.request(method, f"{self.gateway}{path}", json=body, timeout=30, **options)
 
     def ok(self, method: str, path: str, body: dict[str, Any] | None = None, **options: Any) -> dict[str, Any]:
         """One HTTP call that must succeed."""
@@ -201,7 +201,7 @@ class System:
         return dict(answer.json())
 
 
-def eventually(look: Callable[[], Any], what: str, timeout: float = 15) -> Any:
+def eventually(look: Callable[[], Any], what: str, timeout: float = 60) -> Any:
     """Looks until it finds something; says what was waited for when it does not come."""
     end = time.monotonic() + timeout
     while time.monotonic() < end:

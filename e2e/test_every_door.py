@@ -83,7 +83,7 @@ class Doors:
         )
         metadata = (("authorization", f"Bearer {token}"),) if token is not None else ()
         try:
-            return grpc.StatusCode.OK, stub(request, timeout=10, metadata=metadata)
+            return grpc.StatusCode.OK, stub(request, timeout=30, metadata=metadata)
         except grpc.RpcError as error:
             return error.code(), error
 

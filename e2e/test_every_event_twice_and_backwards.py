@@ -70,7 +70,7 @@ class ByHand:
 
     def call(self, method: Any, request: Any) -> Any:
         """One RPC, and then all the mail there ever was."""
-        reply = method(request, metadata=self.metadata, timeout=10)
+        reply = method(request, metadata=self.metadata, timeout=30)
         for _ in range(2):
             for sender, receiver in NEIGHBOUR.items():
                 inbox.receive(self.services[receiver], self.order(announced(self.services[sender].db)))

@@ -78,7 +78,7 @@ def told(district: System, collector: Collector) -> TraceTree:
         return tree if arrived and not tree.orphans and not unanswered(tree) else None
 
     try:
-        tree: TraceTree = eventually(whole, "all spans of the story arrive", timeout=30)
+        tree: TraceTree = eventually(whole, "all spans of the story arrive")
         return tree
     except AssertionError:
         raise AssertionError(trace_tree(collector.spans(trace_id)).draw()) from None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import signal
@@ -13,7 +14,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,11 +31,13 @@ from infra.launch import ROOT
 from infra.processes import free_port, wait_until
 from protos.mediation.v1.events_pb2 import MediationAccepted
 from services.chassis import ids
-from services.chassis.tables import audit, inbox, outbox
+from services.chassis.tables import audit, audit_seals, inbox, outbox
 
 pytestmark = pytest.mark.e2e
 
 CALLERS = 6
+# What a server says when it has read the head of a call and waits for the body.
+GO_ON = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +56,8 @@ class Callers:
         self.authorization = {"Authorization": system.http.headers["Authorization"]}
         self.forms: dict[str, dict[str, Any]] = {}
         self.answers: dict[str, dict[str, Any]] = {}
-        self.began: dict[str, float] = {}
+        # When the server said that it has a call in its hands.
+        self.taken: dict[str, float] = {}
         self._stop = threading.Event()
         self._stories = [Story(system, Typed()) for _ in range(CALLERS)]
         self._pool = ThreadPoolExecutor(CALLERS)
@@ -72,16 +76,27 @@ class Callers:
         while not self._stop.is_set():
             form = story.registration()
             self.forms[form["request_id"]] = form
-            self.began[form["request_id"]] = time.monotonic()
-            with suppress(requests.RequestException):
+            with suppress(OSError, http.client.HTTPException):
                 self.file(form)
 
     def file(self, form: dict[str, Any]) -> None:
         """One call on a connection of its own; only a good answer is remembered."""
-        url = f"{self.system.gateway}/v1/petitions"
-        answer = requests.post(url, json=form, headers=self.authorization, timeout=10)
-        if answer.status_code == 200:
-            self.answers[form["request_id"]] = answer.json()
+        body = json.dumps(form).encode()
+        connection = http.client.HTTPConnection("127.0.0.1", self.system.ports["gateway"], timeout=30)
+        with closing(connection):
+            connection.putrequest("POST", "/v1/petitions")
+            said = {"Content-Type": "application/json", "Content-Length": str(len(body)), "Expect": "100-continue"}
+            for name, value in (self.authorization | said).items():
+                connection.putheader(name, value)
+            connection.endheaders()
+            invited = connection.sock.recv(len(GO_ON), socket.MSG_WAITALL)
+            if invited != GO_ON:
+                return
+            self.taken[form["request_id"]] = time.monotonic()
+            connection.send(body)
+            answer = connection.getresponse()
+            if answer.status == 200:
+                self.answers[form["request_id"]] = json.loads(answer.read())
 
     def all_are_found(self) -> None:
         """Every petition that a clerk was told of stands there, once, with the number that the clerk was told."""
@@ -102,7 +117,7 @@ def test_a_power_cut_loses_nothing_and_doubles_nothing(alone: System) -> None:
     before = registered(alone)
     callers = Callers(alone)
     callers.start()
-    assert wait_until(lambda: len(callers.answers) >= 15, timeout=30)
+    assert wait_until(lambda: len(callers.answers) >= 15, timeout=60)
     for story in referred:
         story.refer()
     alone.kill("all")
@@ -128,15 +143,16 @@ def test_a_power_cut_loses_nothing_and_doubles_nothing(alone: System) -> None:
 def test_sigterm_ends_within_five_seconds_and_answers_what_is_in_flight(alone: System) -> None:
     callers = Callers(alone)
     callers.start()
-    assert wait_until(lambda: len(callers.answers) >= 10, timeout=30)
+    assert wait_until(lambda: len(callers.answers) >= 10, timeout=60)
     asked_at = time.monotonic()
     alone.processes["all"].send_signal(signal.SIGTERM)
     alone.processes["all"].wait(timeout=10)
     took = time.monotonic() - asked_at
     callers.stop()
-    # A call that began in the same instant may have found the door closed already.
-    in_flight = [key for key, began in callers.began.items() if began < asked_at - 0.02]
-    assert [key for key in in_flight if key not in callers.answers] == []
+    # A call that the server had not yet taken may have found the door closed already.
+    taken = [key for key, at in callers.taken.items() if at < asked_at]
+    assert len(taken) >= 10
+    assert [key for key in taken if key not in callers.answers] == []
     assert took < 5, f"{took:.1f} s"
     assert alone.processes["all"].returncode == 0
     assert "Traceback" not in alone.logs()
@@ -152,19 +168,21 @@ def test_status_tells_a_person_and_a_program_the_same(alone: System) -> None:
 
     def settled() -> dict[str, Any] | None:
         found = json.loads(alone.command("status", "--json"))
-        boxes = [service[box]["depth"] for service in found["services"].values() for box in ("outbox", "inbox")]
-        return None if any(boxes) else dict(found)
+        services = list(found["services"].values())
+        boxes = [service[box]["depth"] for service in services for box in ("outbox", "inbox")]
+        # A busy machine may let the probe wait for longer than it does, and the sealer follows the audit.
+        known = all(s["serve"] == "serving" and s["audit"]["rows"] == s["audit"]["sealed_to"] for s in services)
+        return dict(found) if known and not any(boxes) else None
 
-    found = eventually(settled, "all mail is delivered", timeout=30)
+    found = eventually(settled, "all mail is delivered, all audit rows are sealed")
     assert (found["tier"], found["bus"]) == (TIER, "local")
     petition = found["services"]["petition"]
     assert (petition["serve"], petition["database"]["kind"]) == ("serving", "sqlite")
     assert petition["clocks"]["green"] >= 1
     assert petition["outbox"]["kept"] >= 1
     assert petition["audit"]["sealed_to"] == petition["audit"]["rows"] > 0
-    text = alone.command("status")
+    text = eventually(lambda: "serving" in (said := alone.command("status")) and said, "the text says serving")
     assert f"green {petition['clocks']['green']}" in text
-    assert "serving" in text
 
 
 def test_an_event_that_contradicts_the_case_is_held_retried_and_discarded(alone: System) -> None:
@@ -199,17 +217,21 @@ def test_a_resend_sends_all_of_a_day_and_changes_nothing(alone: System) -> None:
     story.one_refuses()
     story.becomes("ACCEPTED")
     before = story.petition(), story.timeline(), story.mediations()
-    sent = select(func.count()).where(outbox.c.sent_at.is_not(None))
-    had = eventually(lambda: count(alone, "petition", sent), "everything is sent")
+    sent, unsent = (
+        select(func.count()).where(which) for which in (outbox.c.sent_at.is_not(None), outbox.c.sent_at.is_(None))
+    )
+    eventually(lambda: not count(alone, "petition", unsent), "everything is sent")
+    had = count(alone, "petition", sent)
     received = count(alone, "mediation", select(func.count()).select_from(inbox))
     assert f"{had} 条" in alone.command("outbox", "resend", "petition", "--since", "2020-01-01")
-    eventually(lambda: count(alone, "petition", sent) == had, "everything is sent again", timeout=30)
+    eventually(lambda: count(alone, "petition", sent) == had, "everything is sent again")
     assert count(alone, "mediation", select(func.count()).select_from(inbox)) == received
     assert (story.petition(), story.timeline(), story.mediations()) == before
 
 
 def test_a_changed_audit_row_is_named(alone: System) -> None:
     Story(alone).accepted()
+    eventually(lambda: all_sealed(alone), "the sealer has sealed every row")
     sound = alone.command("audit", "verify")
     assert sound.count("完整") == 2
     file = Path(alone.settings.database_url_of("petition").removeprefix("sqlite:///"))
@@ -219,6 +241,12 @@ def test_a_changed_audit_row_is_named(alone: System) -> None:
         assert (found.returncode, "审计行 3 被改动" in found.stdout) == (1, True), found.stdout
         assert_for_people(found.stdout)
         assert alone.attempt("audit", "verify", "mediation").returncode == 0
+
+
+def all_sealed(system: System) -> bool:
+    """Whether the chain reaches to the last audit row of petition."""
+    open_rows = select(func.count()).where(audit.c.id.not_in(select(audit_seals.c.audit_id)))
+    return not count(system, "petition", open_rows)
 
 
 @contextmanager

@@ -5,6 +5,7 @@ Flask gives the application and its context; finding a route, reading and writin
 
 from __future__ import annotations
 
+import functools
 import logging
 import time
 from collections.abc import Mapping, Sequence
@@ -13,17 +14,20 @@ from typing import Any
 import grpc
 from flask import Flask, request
 from google.protobuf.descriptor import ServiceDescriptor
+from google.protobuf.message import Message
 from opentelemetry import trace
 from werkzeug import Response
 
-from gateway import json_out, problems, reading, routes
+from gateway import inside, json_out, problems, reading, routes
 from gateway.accounts import Accounts
+from gateway.downloads import Downloads
 from gateway.pages import Page, Pages
 from gateway.paths import Paths, compile_template
 from gateway.problems import HttpRefusal
 from gateway.routes import Route
 from gateway.sessions import Sessions, Signer
 from gateway.stubs import Stubs, open_channels
+from gateway.uploads import Uploads
 from services.chassis import spans, statuses
 from services.chassis.metrics import Meters
 from services.chassis.refusal import NotFound, Refusal
@@ -65,7 +69,8 @@ def create_app(
     tracer = telemetry.tracer("gateway") if telemetry else trace.NoOpTracer()
     served = routes.served() if services is None else services
     found = routes.routes_of(served)
-    stubs = Stubs(served, channels if channels is not None else open_channels(settings, served, tracer))
+    asked = inside.neighbours(served)
+    stubs = Stubs(asked, channels if channels is not None else open_channels(settings, asked, tracer))
     sessions = Sessions(
         signer or Signer(settings.token_private_key_file),
         verifier or Verifier(settings.token_keys_file, settings.tier),
@@ -116,6 +121,7 @@ class Gateway:
             self._paths.add(page.method, compile_template(page.path), page)
         self._sessions = sessions
         self._stubs = stubs
+        self._uploads, self._downloads = Uploads(stubs), Downloads(stubs)
         self._tracer = tracer
         self._meters = meters
 
@@ -169,9 +175,16 @@ class Gateway:
 
     def _call(self, route: Route, environ: Mapping[str, Any], variables: dict[str, str]) -> Response:
         identity = self._sessions.caller(environ, open_to_all=route.access.open)
+        if route.transfer == routes.DOWNLOAD:
+            # A long file outlives the token with which it began.
+            token = functools.partial(self._sessions.internal_token, identity, route.service)
+            return self._downloads.answer(route, environ, variables, token)
+        if route.transfer == routes.UPLOAD:
+            token_now = self._sessions.internal_token(identity, route.service)
+            return _json(self._uploads.carry(route, environ, variables, token_now), "", 202 if route.accepted else 200)
         message = reading.request_of(route, environ, variables)
         reply = self._stubs.call(route, message, self._sessions.internal_token(identity, route.service))
-        return Response(json_out.dumps(reply, route.response_body), content_type="application/json; charset=utf-8")
+        return _json(reply, route.response_body)
 
     def _finish(self, response: Response, method: str, route: str, began: float) -> None:
         response.headers["X-Trace-Id"] = problems.trace_id()
@@ -184,6 +197,11 @@ class Gateway:
         fields = {"method": method, "route": route, "status": response.status_code, "ms": round(seconds * 1000, 1)}
         # All four come from closed sets, so the scrubber need not look for phone numbers in them.
         log.info("request", extra={"fields": fields, "scrubbed": True})
+
+
+def _json(reply: Message, response_body: str, status: int = 200) -> Response:
+    text = json_out.dumps(reply, response_body)
+    return Response(text, status, content_type="application/json; charset=utf-8")
 
 
 def _nothing_there(allowed: list[str]) -> Response:

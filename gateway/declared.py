@@ -33,6 +33,12 @@ def access(method: MethodDescriptor) -> Any:
     return method.GetOptions().Extensions[_options.access]
 
 
+def transfer(method: MethodDescriptor) -> Any:
+    """How the RPC carries a file; None when it carries none."""
+    options = method.GetOptions()
+    return options.Extensions[_options.transfer] if options.HasExtension(_options.transfer) else None
+
+
 def term(value: EnumValueDescriptor) -> str:
     """The official Chinese term of an enum value, "" when it has none."""
     return str(value.GetOptions().Extensions[_options.zh])

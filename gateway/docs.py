@@ -11,6 +11,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup, escape
 
+from gateway.multipart import MEDIA_TYPE
 from gateway.problems import KINDS, type_of
 from services.chassis.validation import MAX_LENGTH
 
@@ -18,6 +19,7 @@ HERE = Path(__file__).parent
 _ORIGIN = "https://origin.invalid"
 _HOST = re.compile(r"[A-Za-z0-9.-]{1,253}(:[0-9]{1,5})?|\[[0-9A-Fa-f:.]{2,45}\](:[0-9]{1,5})?").fullmatch
 _METHODS = ("get", "put", "post", "delete", "patch")
+_FORMATS = {"date-time": "时间", "binary": "文件"}
 
 
 def render(document: dict[str, Any]) -> str:
@@ -34,6 +36,7 @@ def render(document: dict[str, Any]) -> str:
         problems=[(type_of(code).partition("#")[2], code, kind) for code, kind in KINDS.items() if code != "OK"],
         schemas=_shown_schemas(document),
         curl=curl,
+        answer=_answer,
         rows=lambda schema: list(_rows(schema, document)),
         anchor=_anchor,
         pretty=lambda value: json.dumps(value, ensure_ascii=False, indent=2),
@@ -56,7 +59,9 @@ def curl(operation: dict[str, Any]) -> str:
     if operation.get("security") is None:
         parts.append('-H "Authorization: Bearer $TOKEN"')
     example = _example(operation)
-    if example is not None:
+    if _form(operation):
+        parts.append("-F 'file=@/path/to/file'")
+    elif example is not None:
         parts.append("-H 'Content-Type: application/json'")
         parts.append(f"-d {_quoted(json.dumps(example, ensure_ascii=False))}")
     return " \\\n  ".join(parts)
@@ -77,8 +82,23 @@ def _quoted(text: str) -> str:
 
 
 def _example(operation: dict[str, Any]) -> Any:
-    body = operation.get("requestBody")
-    return body["content"]["application/json"].get("example") if body else None
+    return _content(operation["requestBody"]).get("example") if "requestBody" in operation else None
+
+
+def _content(described: dict[str, Any]) -> dict[str, Any]:
+    """The one media type of a body or an answer; {} when it has none."""
+    return next(iter(described.get("content", {}).values()), {})
+
+
+def _form(operation: dict[str, Any]) -> bool:
+    return MEDIA_TYPE in operation.get("requestBody", {}).get("content", {})
+
+
+def _answer(operation: dict[str, Any]) -> dict[str, Any]:
+    """What comes back when it goes well."""
+    status = next(one for one in operation["responses"] if one.startswith("2"))
+    found: dict[str, Any] = _content(operation["responses"][status]).get("schema", {})
+    return found
 
 
 def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
@@ -91,16 +111,15 @@ def _operations(document: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def _fields(operation: dict[str, Any], document: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Everything that a caller fills in: path, query, body, bodies inside bodies by their dotted path."""
-    places = {"path": "网址", "query": "查询"}
+    places = {"path": "网址", "query": "查询", "header": "请求头"}
     for one in operation["parameters"]:
         row = _row(one["name"], one["schema"], one["required"], document)
         said = [one.get("description", ""), row["said"]]
         yield row | {"place": places[one["in"]], "said": " ".join(part for part in said if part)}
     body = operation.get("requestBody")
     if body:
-        yield from (
-            {**row, "place": "内容"} for row in _rows(body["content"]["application/json"]["schema"], document, 3)
-        )
+        place = "表单" if _form(operation) else "内容"
+        yield from ({**row, "place": place} for row in _rows(_content(body)["schema"], document, 3))
 
 
 def _rows(
@@ -134,8 +153,8 @@ def _type(one: dict[str, Any], refers: str, document: dict[str, Any]) -> str:
         return "选项" if "enum" in _resolved(one, document) else "对象"
     kind = one.get("type", "")
     kinds = {"string": "文本", "integer": "整数", "boolean": "是/否", "object": "对象", "array": "列表", "number": "数"}
-    if one.get("format") == "date-time":
-        return "时间"
+    if one.get("format") in _FORMATS:
+        return _FORMATS[one["format"]]
     return "整数" if one.get("format") == "int64" else kinds.get(kind if isinstance(kind, str) else kind[0], "")
 
 

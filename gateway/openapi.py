@@ -7,10 +7,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from gateway import comments as contract_comments
-from gateway import examples
+from gateway import examples, transfer_docs
 from gateway.declared import is_personal, is_required
 from gateway.problems import CONTENT_TYPE, KINDS
-from gateway.routes import Parameter, Route
+from gateway.routes import DOWNLOAD, UPLOAD, Parameter, Route
 from gateway.schemas import Schema, Schemas
 
 TITLE = "综治中心接口 Governance centre API"
@@ -47,6 +47,7 @@ _PROBLEM: Schema = {
 _METHODS = ("GET", "PUT", "POST", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE")
 _ALWAYS = (400, 401, 403, 404, 429, 500, 503, 504)
 _WHEN_CHANGING = (409, 413, 415)
+_WHEN_READING_A_FILE = (416,)
 
 
 def version() -> str:
@@ -101,14 +102,17 @@ def _operation(route: Route, schemas: Schemas, told: dict[str, str]) -> Schema:
         "x-permission-title": access.title_zh,
         "x-grpc-method": route.full_method,
         "parameters": [_parameter(p, "path", schemas) for p in route.variables]
-        + [_parameter(p, "query", schemas) for p in route.query.values()],
+        + [_parameter(p, "query", schemas) for p in route.query.values()]
+        + transfer_docs.headers(route),
         "responses": _responses(route, schemas),
     }
     if access.reveals:
         operation["x-reveals"] = True
     if access.open:
         operation["security"] = []
-    if route.body:
+    if route.transfer == UPLOAD:
+        operation["requestBody"] = transfer_docs.form(route, schemas)
+    elif route.body:
         operation["requestBody"] = _request_body(route, schemas, told, in_path)
     return operation
 
@@ -149,15 +153,16 @@ def _responses(route: Route, schemas: Schemas) -> Schema:
         if route.response_body
         else schemas.reply(reply)
     )
-    statuses = sorted({*_ALWAYS, *(() if route.http_method == "GET" else _WHEN_CHANGING)})
+    further = _WHEN_READING_A_FILE if route.transfer == DOWNLOAD else _WHEN_CHANGING
+    statuses = sorted({*_ALWAYS, *(() if route.http_method == "GET" and not route.transfer else further)})
     return {
-        "200": {"description": "成功 OK", "content": {_JSON: {"schema": schema}}},
+        **transfer_docs.answers(route, {_JSON: {"schema": schema}}),
         **{str(status): {"$ref": f"#/components/responses/Problem{status}"} for status in statuses},
     }
 
 
 def _statuses() -> set[int]:
-    return {*_ALWAYS, *_WHEN_CHANGING}
+    return {*_ALWAYS, *_WHEN_CHANGING, *_WHEN_READING_A_FILE}
 
 
 def _problem_response(status: int) -> Schema:

@@ -55,6 +55,7 @@ KINDS: dict[str, Kind] = {
     # HTTP's own, which no gRPC code names.
     "METHOD_NOT_ALLOWED": Kind(405, "请求方法不对", "Wrong method"),
     "CONTENT_TOO_LARGE": Kind(413, "内容过大", "Too large"),
+    "RANGE_NOT_SATISFIABLE": Kind(416, "所要的部分不存在", "No such part"),
     "UNSUPPORTED_MEDIA_TYPE": Kind(415, "内容类型不对", "Wrong content type"),
 }
 INTERNAL_DETAIL = (

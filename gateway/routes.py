@@ -1,4 +1,7 @@
-"""Routes, derived from the `google.api.http` annotations of the contracts. Adding an RPC needs no code here."""
+"""Routes, derived from what the contracts declare. Adding an RPC needs no code here.
+
+`google.api.http` gives a path to an RPC that takes and answers JSON, the option `transfer` to one that carries a file.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +16,11 @@ from google.protobuf.message_factory import GetMessageClass
 
 from gateway import declared
 from gateway.paths import BadTemplate, Template, compile_template
+from protos.files.v1 import files_pb2
 from services.chassis import access
+
+UPLOAD, DOWNLOAD = "upload", "download"
+LARGEST_FILE = 20 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -41,6 +48,11 @@ class Route:
     response_type: type[Message]
     variables: tuple[Parameter, ...]
     query: dict[str, Parameter] = field(compare=False, hash=False)
+    # UPLOAD or DOWNLOAD; "": it carries no file.
+    transfer: str = ""
+    # An upload's largest file, and whether its answer says that the work goes on.
+    max_bytes: int = 0
+    accepted: bool = False
 
     @property
     def full_method(self) -> str:
@@ -60,18 +72,28 @@ class Route:
 
 def served() -> list[ServiceDescriptor]:
     """Every service of the contracts that declares an HTTP path, in the order of their names."""
-    return sorted((one for one in access.services() if any(_rules(m) for m in one.methods)), key=lambda s: s.full_name)
+    return sorted((one for one in access.services() if any(_routes(one))), key=lambda s: s.full_name)
 
 
 def routes_of(services: Iterable[ServiceDescriptor]) -> list[Route]:
     """All routes of these services. Raises BadTemplate naming the RPC whose annotation cannot be served."""
-    return [_route(method, rule) for one in services for method in one.methods for rule in _rules(method)]
+    return [route for one in services for route in _routes(one)]
 
 
 def neighbour(service: ServiceDescriptor) -> str:
     """The name that settings and deployments call a service by: `zongzhi.petition.v1.…` → `petition`."""
     package = service.file.package.split(".")
     return next(part for part in reversed(package) if not (part[:1] == "v" and part[1:2].isdigit()))
+
+
+def _routes(service: ServiceDescriptor) -> Iterator[Route]:
+    for method in service.methods:
+        yield from (_route(method, rule) for rule in _rules(method))
+        declares = declared.transfer(method)
+        if declares is not None and declares.upload:
+            yield _upload(method, declares)
+        if declares is not None and declares.download:
+            yield _download(method, declares)
 
 
 def _rules(method: MethodDescriptor) -> Iterator[http_pb2.HttpRule]:
@@ -105,6 +127,59 @@ def _route(method: MethodDescriptor, rule: http_pb2.HttpRule) -> Route:
         GetMessageClass(method.output_type),
         variables,
         {} if body == "*" else {p.name: p for p in _query(request, {*template.variables, body})},
+    )
+
+
+def _upload(method: MethodDescriptor, declares: Any) -> Route:
+    if not method.client_streaming or method.server_streaming or method.input_type != files_pb2.Upload.DESCRIPTOR:
+        raise BadTemplate(
+            f"{method.full_name}:上传接口须接收 zongzhi.files.v1.Upload 流。 An upload takes a stream of Upload."
+        )
+    header = method.input_type.fields_by_name["header"].message_type
+    assert header is not None  # noqa: S101 - Upload has one
+    template = compile_template(declares.upload)
+    return Route(
+        "POST",
+        template,
+        method,
+        neighbour(method.containing_service),
+        "*",
+        "",
+        files_pb2.Upload,
+        GetMessageClass(method.output_type),
+        tuple(Parameter(name, _field(header, name, method)) for name in template.variables),
+        {},
+        UPLOAD,
+        declares.max_bytes or LARGEST_FILE,
+        declares.accepted,
+    )
+
+
+def _download(method: MethodDescriptor, declares: Any) -> Route:
+    kinds = (method.input_type, method.output_type)
+    if (
+        method.client_streaming
+        or method.server_streaming
+        or kinds != (files_pb2.ReadRequest.DESCRIPTOR, files_pb2.Piece.DESCRIPTOR)
+    ):
+        raise BadTemplate(
+            f"{method.full_name}:下载接口须接收 ReadRequest、返回 Piece。 A download takes ReadRequest, answers Piece."
+        )
+    request, template = method.input_type, compile_template(declares.download)
+    # Which bytes is said by HTTP's own Range.
+    taken = {*template.variables, "offset", "length"}
+    return Route(
+        "GET",
+        template,
+        method,
+        neighbour(method.containing_service),
+        "",
+        "",
+        files_pb2.ReadRequest,
+        files_pb2.Piece,
+        tuple(Parameter(name, _field(request, name, method)) for name in template.variables),
+        {p.name: p for p in _query(request, taken)},
+        DOWNLOAD,
     )
 
 

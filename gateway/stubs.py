@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import AbstractContextManager
 from typing import Any
 
 import grpc
@@ -40,6 +41,19 @@ class Stubs:
             )
         reply: Message = clients.call(method, request, token=token, timeout=DEADLINE_S)
         return reply
+
+    def stream(self, route: Route, messages: Iterable[Message], token: str) -> AbstractContextManager[Any]:
+        """Sends a stream to the service that answers this route: grpc's future, cancelled when the block ends early."""
+        method = self._calls.get(route.full_method)
+        if method is None:
+            channel: Any = self._channels[route.service]
+            method = self._calls[route.full_method] = channel.stream_unary(
+                route.full_method,
+                request_serializer=route.request_type.SerializeToString,
+                response_deserializer=route.response_type.FromString,
+            )
+        begun: AbstractContextManager[Any] = method.begin(messages, metadata=(("authorization", f"Bearer {token}"),))
+        return begun
 
     def health(self) -> dict[str, str]:
         """How each neighbour is, asked all at once: `serving`, `not_serving`, or why it does not answer."""

@@ -13,8 +13,9 @@ import psycopg
 
 from infra.data_dir import CannotStart
 from infra.launch import ROOT, say
+from infra.postgres.server import SERVING_USER, USER
 from infra.processes import LOOPBACK, ProcessFailed, free_port, new_password, port_is_free, run
-from infra.servers import ServerMissing, Servers, create_database, ensure_installed, missing_packages
+from infra.servers import ServerMissing, Servers, ensure_installed, missing_packages
 
 COMPOSE_FILE = ROOT / "infra" / "compose.yaml"
 COMPOSE_PORTS = {"POSTGRES_PORT": 5432, "RABBITMQ_PORT": 5672, "RABBITMQ_MANAGEMENT_PORT": 15672}
@@ -27,13 +28,16 @@ class Backing:
     rabbitmq_url: str
     database_url: str
     stop: Callable[[], None]
+    # The role that owns the tables; empty when that of `database_url` does.
+    database_owner_url: str = ""
 
 
 def find_backing(folder: Path, given: Mapping[str, str], install: bool) -> Backing:
     """Takes the first that there is. Raises ServerMissing with the command to type, or CannotStart."""
     rabbitmq_url, database_url = given.get("RABBITMQ_URL", ""), given.get("DATABASE_URL", "")
     if rabbitmq_url and database_url:
-        return _checked(Backing(rabbitmq_url, database_url, lambda: None))
+        owner = given.get("DATABASE_OWNER_URL", "")
+        return _checked(Backing(rabbitmq_url, database_url, lambda: None, owner))
     if rabbitmq_url or database_url:
         raise CannotStart(
             "RABBITMQ_URL 和 DATABASE_URL 须同时设置,或都不设置。Set both RABBITMQ_URL and DATABASE_URL, or neither."
@@ -59,10 +63,11 @@ def installed(folder: Path) -> Backing:
 
     try:
         servers.start()
+        serving = servers.postgres.serving_url()
     except BaseException:
         stop()
         raise
-    return Backing(servers.rabbit.url, servers.postgres.url(), stop)
+    return Backing(servers.rabbit.url, serving, stop, servers.postgres.url())
 
 
 def docker_answers() -> bool:
@@ -83,10 +88,12 @@ def compose(folder: Path) -> Backing:
     command = ["docker", "compose", "--env-file", str(folder / "compose.env"), "--file", str(COMPOSE_FILE)]
     say("以 Docker Compose 启动 PostgreSQL 和 RabbitMQ …", "starting PostgreSQL and RabbitMQ with Docker Compose")
     run([*command, "up", "--detach", "--wait"], timeout=600)
+    server = f"{LOOPBACK}:{settings['POSTGRES_PORT']}/postgres"
     return Backing(
         f"amqp://zongzhi:{settings['RABBITMQ_PASSWORD']}@{LOOPBACK}:{settings['RABBITMQ_PORT']}/%2F",
-        f"postgresql+psycopg://zongzhi:{settings['POSTGRES_PASSWORD']}@{LOOPBACK}:{settings['POSTGRES_PORT']}/postgres",
+        f"postgresql+psycopg://{SERVING_USER}:{settings['SERVING_PASSWORD']}@{server}",
         lambda: _run_quietly([*command, "down"]),
+        f"postgresql+psycopg://{USER}:{settings['POSTGRES_PASSWORD']}@{server}",
     )
 
 
@@ -98,7 +105,8 @@ def compose_settings(file: Path) -> dict[str, str]:
     """Passwords and ports of the containers: made once, then read again, as the volumes remember the passwords."""
     if not file.exists():
         ports = {name: str(port if port_is_free(port) else free_port()) for name, port in COMPOSE_PORTS.items()}
-        made = {"POSTGRES_PASSWORD": new_password(), "RABBITMQ_PASSWORD": new_password()} | ports
+        secrets = ("POSTGRES_PASSWORD", "SERVING_PASSWORD", "RABBITMQ_PASSWORD")
+        made = {name: new_password() for name in secrets} | ports
         file.touch(mode=0o600)
         file.write_text("".join(f"{name}={value}\n" for name, value in made.items()))
     lines = file.read_text().splitlines()
@@ -125,9 +133,3 @@ def _unreachable(name: str, url: str) -> CannotStart:
         f"{name} 所指的服务器 {where} 无法连接或拒绝登录;请核对地址、用户名和密码。"
         f"The server {where} that {name} names does not answer or refuses the login; check address, user and password."
     )
-
-
-def create_databases(server_url: str, names: list[str]) -> None:
-    """One UTF-8 database per service, made when missing."""
-    for name in names:
-        create_database(server_url, f"zongzhi_{name}")

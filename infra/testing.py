@@ -43,6 +43,10 @@ class GivenPostgres:
         head, _, query = self._server_url.partition("?")
         return f"{head.rpartition('/')[0]}/{database}" + (f"?{query}" if query else "")
 
+    def serving_url(self) -> str:
+        """The URL as the role that serves: on a server that is not ours, the one role that we were given."""
+        return self._server_url
+
     def create_database(self, name: str) -> str:
         """Creates an empty database when there is none of that name, and returns its URL."""
         create_database(self._server_url, name)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import IO
 
 from infra import launch
-from infra.backing import Backing, create_databases, find_backing
+from infra.backing import Backing, find_backing
 from infra.data_dir import check_folder, only_user, write_pids
 from infra.launch import Child, District, say
 from infra.run import arguments, gateway_port, grpc_addresses, launched, preparations
@@ -69,11 +69,14 @@ def up(chosen: argparse.Namespace) -> None:
 def serve_district(chosen: argparse.Namespace, folder: Path, port: int, backing: Backing, lock: IO[str]) -> None:
     """Runs every process on servers that answer; returns never."""
     addresses, command = grpc_addresses(), shlex.split(chosen.command)
+    owner = backing.database_owner_url
     env = launch.environment(
-        folder, port, addresses, BUS_URL=backing.rabbitmq_url, DATABASE_URL=backing.database_url
+        folder, port, addresses, BUS_URL=backing.rabbitmq_url, DATABASE_URL=backing.database_url,
+        **({"DATABASE_OWNER_URL": owner} if owner else {}),
     )  # fmt: skip
-    create_databases(backing.database_url, list(addresses))
-    launch.prepare(command, env, preparations())
+    launch.prepare(command, env, preparations("--create"))
+    # Who serves need not know how to alter tables.
+    env.pop("DATABASE_OWNER_URL", None)
     processes = Processes(command, env, folder / "logs", lock)
     try:
         processes.start_all(addresses)

@@ -51,10 +51,19 @@ def events() -> list[Descriptor]:
 
 
 def path_of(method: MethodDescriptor) -> tuple[str, str, str]:
-    """Verb, path and body of the HTTP annotation."""
+    """Verb, path and body by which HTTP calls it."""
+    transfer = transfer_of(method)
+    if transfer is not None:
+        return ("post", transfer.upload, "*") if transfer.upload else ("get", transfer.download, "")
     rule = option(method, annotations_pb2.http)
     verb = rule.WhichOneof("pattern")
     return verb or "", getattr(rule, verb) if verb else "", rule.body
+
+
+def transfer_of(method: MethodDescriptor) -> Any:
+    """How the RPC carries a file; None when it carries none."""
+    options = method.GetOptions()
+    return options.Extensions[options_pb2.transfer] if options.HasExtension(options_pb2.transfer) else None  # type: ignore[index]
 
 
 def by_name(described: Any) -> str:
@@ -84,7 +93,7 @@ def test_every_rpc_has_a_path_of_its_own_whose_variables_are_fields(method: Meth
     assert verb in {"get", "post", "put", "patch", "delete"}
     assert path.startswith("/v1/")
     assert (body == "*") == (verb != "get")
-    assert set(re.findall(r"\{(\w+)\}", path)) <= set(method.input_type.fields_by_name)
+    assert set(re.findall(r"\{(\w+)\}", path)) <= set(filled_by_path(method).fields_by_name)
     assert [path_of(other)[:2] for other in RPCS].count((verb, path)) == 1
 
 
@@ -115,10 +124,41 @@ def test_only_reveal_shows_personal_data_and_then_a_reason_is_required(method: M
         assert path_of(method)[0] == "post"
 
 
+def filled_by_path(method: MethodDescriptor) -> Any:
+    """The message whose fields the path's variables fill."""
+    return method.input_type.fields_by_name["header"].message_type if method.client_streaming else method.input_type
+
+
 @pytest.mark.parametrize("method", RPCS, ids=by_name)
-def test_every_rpc_is_one_request_and_one_answer(method: MethodDescriptor) -> None:
-    """The server's steps look at a request once; a stream would pass them with its later messages unseen."""
-    assert (method.client_streaming, method.server_streaming) == (False, False)
+def test_every_rpc_is_one_request_and_one_answer_but_for_files_on_their_way_up(method: MethodDescriptor) -> None:
+    """The gateway makes streams of files only, and no screen needs a server's stream."""
+    transfer = transfer_of(method)
+    uploads = transfer is not None and bool(transfer.upload)
+    assert (method.client_streaming, method.server_streaming) == (uploads, False)
+
+
+@pytest.mark.parametrize("method", [m for m in RPCS if transfer_of(m) is not None], ids=by_name)
+def test_every_transfer_goes_one_way_with_the_messages_of_files_and_has_no_other_path(method: MethodDescriptor) -> None:
+    transfer = transfer_of(method)
+    assert bool(transfer.upload) != bool(transfer.download)
+    assert not method.GetOptions().HasExtension(annotations_pb2.http)
+    taken, given = method.input_type.full_name, method.output_type.full_name
+    if transfer.upload:
+        assert taken == "zongzhi.files.v1.Upload"
+        assert transfer.max_bytes <= 1 << 30
+    else:
+        assert (taken, given) == ("zongzhi.files.v1.ReadRequest", "zongzhi.files.v1.Piece")
+        assert (transfer.accepted, transfer.max_bytes) == (False, 0)
+
+
+def test_only_transfers_carry_the_messages_of_files() -> None:
+    for method in RPCS:
+        if {method.input_type.full_name, method.output_type.full_name} & {
+            "zongzhi.files.v1.Upload",
+            "zongzhi.files.v1.ReadRequest",
+            "zongzhi.files.v1.Piece",
+        }:
+            assert transfer_of(method) is not None, method.full_name
 
 
 @pytest.mark.parametrize("method", [m for m in RPCS if m.name.startswith(("List", "Find"))], ids=by_name)

@@ -10,6 +10,7 @@ FOR_PEOPLE = {
     "services.chassis.datakey": "DataKeyMissing",
     "services.chassis.tokens": "KeysBroken",
     "services.chassis.migrations": "MigrationFailed",
+    "services.chassis.grants": "NoSuchRole",
     "services.chassis.rpc": "PortTaken",
     "services.chassis.health_port": "HealthPortTaken",
     "services.chassis.tls": "FilesMissing",

@@ -35,12 +35,12 @@ def migrate(settings: Settings, names: list[str], *, create: bool = False) -> in
     from services.chassis import migrations
 
     for name in names or service_names():
-        url = settings.database_url_of(name)
+        url = settings.owner_url_of(name)
         if create:
             migrations.create_database(url)
         if url.startswith("sqlite"):
             Path(settings.data_dir).mkdir(parents=True, exist_ok=True)
-        print(f"{name}: {migrations.migrate(name, url)}", file=sys.stderr)
+        print(f"{name}: {migrations.migrate(name, url, settings.database_url_of(name))}", file=sys.stderr)
     return 0
 
 

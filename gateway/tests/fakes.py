@@ -90,6 +90,10 @@ class FakeServices:
                 raise
 
         kind = GetMessageClass(method.input_type)
+        if method.client_streaming:
+            return grpc.stream_unary_rpc_method_handler(
+                lambda messages, context: answer(messages, context), kind.FromString, lambda m: m.SerializeToString()
+            )
         return grpc.unary_unary_rpc_method_handler(answer, kind.FromString, lambda message: message.SerializeToString())
 
 

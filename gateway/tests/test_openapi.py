@@ -50,9 +50,9 @@ def test_it_is_valid_without_the_comments_too() -> None:
 def test_every_route_is_an_operation_with_its_permission(document: dict[str, Any], route: routes.Route) -> None:
     operation = document["paths"][route.path][route.http_method.lower()]
     assert operation["x-permission"] == route.access.permission
-    assert operation["responses"].keys() >= {"200", "400", "401", "403", "500"}
+    assert operation["responses"].keys() >= {"202" if route.accepted else "200", "400", "401", "403", "500"}
     assert operation["description"], "the contract's comment"
-    assert "security" not in operation
+    assert operation.get("security") == ([] if route.access.open else None)
     assert ("requestBody" in operation) == bool(route.body)
 
 

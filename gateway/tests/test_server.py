@@ -42,7 +42,7 @@ def listens(port: int) -> bool:
 
 
 def ask(port: int, method: str, path: str, body: Any = None, **headers: str) -> tuple[int, dict[str, str], bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=20)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request(method, path, body, {name.replace("_", "-"): value for name, value in headers.items()})
         response = connection.getresponse()
@@ -63,7 +63,7 @@ def start_granian(gateway: Running, workers: int = 1, metrics_port: int = 0) -> 
     port = free_port()
     words = [str(gateway.settings.data_dir), str(port), gateway.services.address, str(workers), str(metrics_port)]
     process = subprocess.Popen([sys.executable, "-c", GRANIAN, *words], stderr=subprocess.PIPE, text=True)
-    until = time.monotonic() + 30
+    until = time.monotonic() + 60
     while time.monotonic() < until and process.poll() is None:
         try:
             if ask(port, "GET", "/readyz")[0] == 200:
@@ -77,7 +77,7 @@ def stop_granian(process: subprocess.Popen[str]) -> str:
     """Ends it in order; what it wrote."""
     process.send_signal(signal.SIGTERM)
     try:
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=60)
     finally:
         process.kill()
     assert process.returncode == 0, errors
@@ -125,7 +125,7 @@ def test_stopping_finishes_the_request_in_flight(gateway: Running) -> None:
 
     def slow(_: Any) -> Any:
         entered.set()
-        go.wait(10)
+        go.wait(60)
         return petition_pb2.ListPetitionsResponse(next_page_token="done")
 
     gateway.services.answers["ListPetitions"] = slow
@@ -135,15 +135,15 @@ def test_stopping_finishes_the_request_in_flight(gateway: Running) -> None:
         target=lambda: answers.append(ask(port, "GET", "/v1/petitions", Authorization=f"Bearer {gateway.token()}"))
     )
     asking.start()
-    assert entered.wait(10)
+    assert entered.wait(60)
     stopping = threading.Thread(target=server.stop)
     stopping.start()
-    until = time.monotonic() + 10
+    until = time.monotonic() + 60
     while listens(port) and time.monotonic() < until:
         time.sleep(0.01)
     go.set()
-    asking.join(10)
-    stopping.join(15)
+    asking.join(60)
+    stopping.join(60)
     assert json.loads(answers[0][2])["next_page_token"] == "done"
     assert not listens(port)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
+from sqlalchemy.engine import make_url
 
 from infra.processes import (
     LOOPBACK,
@@ -29,7 +30,9 @@ from infra.processes import (
 
 DEBIAN = Path("/usr/lib/postgresql")
 SETTINGS = Path(__file__).with_name("postgresql.conf")
+# The role that owns the tables and migrates them, and the one that serves (DATABASE_OWNER_URL, DATABASE_URL).
 USER = "zongzhi"
+SERVING_USER = "zongzhi_app"
 # sun_path holds 108 bytes, the closing zero included.
 LONGEST_SOCKET_PATH = 107
 
@@ -56,6 +59,15 @@ def drop_database(server_url: str, name: str) -> None:
     """Drops a database with everything in it; who is still connected is disconnected."""
     with _connect(server_url) as connection:
         connection.execute(sql.SQL("DROP DATABASE IF EXISTS {} WITH (FORCE)").format(sql.Identifier(name)))
+
+
+def create_role(server_url: str, name: str, password: str) -> str:
+    """Makes a role that may sign in and no more, or gives it this password; returns the server's URL as that role."""
+    with _connect(server_url) as connection:
+        known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [name]).fetchone()
+        statement = sql.SQL("ALTER ROLE {} LOGIN PASSWORD {}" if known else "CREATE ROLE {} LOGIN PASSWORD {}")
+        connection.execute(statement.format(sql.Identifier(name), sql.Literal(password)))
+    return str(make_url(server_url).set(username=name, password=password).render_as_string(hide_password=False))
 
 
 def _connect(url: str) -> psycopg.Connection[Any]:
@@ -91,6 +103,13 @@ class PostgresServer:
         """The SQLAlchemy URL of one database on this server."""
         notes = self._notes.read()
         return f"postgresql+psycopg://{USER}:{notes['password']}@{LOOPBACK}:{notes['port']}/{database}"
+
+    def serving_url(self) -> str:
+        """The server's URL as the role that serves; the role is made when there is none."""
+        with locked(self.folder / ".lock"):
+            password = self._notes.read().get("serving_password") or new_password()
+            self._notes.remember(serving_password=password)
+        return create_role(self.url(), SERVING_USER, password)
 
     def create_database(self, name: str) -> str:
         """Creates an empty database when there is none of that name, and returns its URL."""

@@ -34,7 +34,7 @@ class Launched:
     def __exit__(self, *_: object) -> None:
         if self.process.poll() is None:
             self.process.terminate()
-        self.process.communicate(timeout=30)
+        self.process.communicate(timeout=60)
 
     def ready(self) -> dict[str, Any]:
         """What it prints when the district answers."""
@@ -44,7 +44,7 @@ class Launched:
 
     def ended(self) -> tuple[int, str, str]:
         """Exit code, stdout, stderr."""
-        out, err = self.process.communicate(timeout=30)
+        out, err = self.process.communicate(timeout=60)
         return self.process.returncode, out, err
 
     def calls(self) -> list[dict[str, Any]]:

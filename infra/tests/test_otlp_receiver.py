@@ -46,7 +46,7 @@ def test_a_trace_across_two_services_arrives_as_one_tree(receiver: OtlpReceiver)
         trace_id = f"{root.get_span_context().trace_id:032x}"
     petition.force_flush()
     gateway.force_flush()
-    assert receiver.wait_for(lambda r: len(r.spans(trace_id)) == 2, timeout=5)
+    assert receiver.wait_for(lambda r: len(r.spans(trace_id)) == 2, timeout=60)
     tree = trace_tree(receiver.spans(trace_id))
     found = tree.chain("gateway:POST /v1/petitions", "petition")
     assert [(s.name, s.kind) for s in found] == [("POST /v1/petitions", "SERVER"), ("RegisterPetition", "INTERNAL")]

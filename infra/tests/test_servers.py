@@ -137,7 +137,7 @@ def test_a_broker_keeps_its_messages_loses_its_clients_and_leaves_nothing_behind
     broker = RabbitServer(tmp_path / "中 space").start()
     try:
         publish_one(broker)
-        assert wait_until(lambda: broker.queues() == {"held": (1, 0)}, timeout=10)
+        assert wait_until(lambda: broker.queues() == {"held": (1, 0)}, timeout=60)
         assert RabbitServer(broker.folder).start().pid == broker.pid
         client_is_thrown_out(broker)
         broker.stop_app()
@@ -146,7 +146,7 @@ def test_a_broker_keeps_its_messages_loses_its_clients_and_leaves_nothing_behind
         broker.kill()
         assert broker.pid is None
         broker.start()
-        assert wait_until(lambda: broker.queues() == {"held": (1, 0)}, timeout=10)
+        assert wait_until(lambda: broker.queues() == {"held": (1, 0)}, timeout=60)
     finally:
         broker.stop()
     notes = Notes(broker.folder / "server.json").read()
@@ -166,7 +166,7 @@ def client_is_thrown_out(broker: RabbitServer) -> None:
     connection = pika.BlockingConnection(pika.URLParameters(broker.url))
     broker.close_all_connections("an exercise")
     with pytest.raises(pika.exceptions.ConnectionClosedByBroker, match="an exercise"):
-        wait_until(lambda: connection.process_data_events(0.1) is not None, timeout=10)
+        wait_until(lambda: connection.process_data_events(0.1) is not None, timeout=60)
 
 
 @pytest.mark.servers

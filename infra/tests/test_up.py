@@ -7,7 +7,6 @@ import signal
 import time
 from pathlib import Path
 
-import psycopg
 import pytest
 import yaml  # type: ignore[import-untyped]  # its stubs are not installed
 
@@ -74,7 +73,9 @@ def test_with_neither_servers_nor_docker_the_command_to_type_is_told(
 def test_docker_is_used_when_it_answers_and_told_to_end_what_it_started(tmp_path: Path, docker: Path) -> None:
     found = find_backing(tmp_path, {}, install=False)
     settings = compose_settings(tmp_path / "compose.env")
-    assert found.database_url.startswith(f"postgresql+psycopg://zongzhi:{settings['POSTGRES_PASSWORD']}@127.0.0.1:")
+    serving, owner = settings["SERVING_PASSWORD"], settings["POSTGRES_PASSWORD"]
+    assert found.database_url.startswith(f"postgresql+psycopg://zongzhi_app:{serving}@127.0.0.1:")
+    assert found.database_owner_url.startswith(f"postgresql+psycopg://zongzhi:{owner}@127.0.0.1:")
     assert settings["RABBITMQ_PASSWORD"] in found.rabbitmq_url
     found.stop()
     calls = docker.read_text().splitlines()
@@ -102,7 +103,7 @@ def test_every_variable_of_the_compose_file_is_written_and_every_mounted_file_ex
 
 
 @pytest.mark.servers
-def test_each_service_and_role_is_a_process_with_its_own_database_and_all_end_in_order(
+def test_each_service_and_role_is_a_process_and_all_end_in_order(
     tmp_path: Path, postgres: PostgresServer | GivenPostgres, rabbit: RabbitServer | GivenRabbit
 ) -> None:
     with up(tmp_path / ".run", RABBITMQ_URL=rabbit.url, DATABASE_URL=postgres.url()) as launched:
@@ -113,9 +114,10 @@ def test_each_service_and_role_is_a_process_with_its_own_database_and_all_end_in
         assert all(answers(int(address.rpartition(":")[2])) for address in district["grpc"].values())
         calls = {" ".join(call["words"]): call for call in launched.calls()}
         assert calls["gateway"]["BUS_URL"] == rabbit.url
+        # The databases are made by the command that migrates them.
+        assert calls["migrate --create"]["DATABASE_URL"] == postgres.url()
         for service in services:
             assert f"127.0.0.1:{calls[f'serve {service}']['GRPC_PORT']}" == district["grpc"][service]
-            psycopg.connect(postgres.url(f"zongzhi_{service}").replace("+psycopg", "")).close()
         began = time.monotonic()
         launched.process.send_signal(signal.SIGTERM)
         assert launched.ended()[0] == 0

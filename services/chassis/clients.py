@@ -6,7 +6,8 @@ import json
 import os
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,8 @@ from services.chassis.telemetry import current_traceparent
 
 Metadata = Sequence[tuple[str, str]]
 
+# How long a stream of a file's pieces may take; a village's line carries 20 MB in a few minutes.
+STREAM_S = 600.0
 # A page of 200 cases with long texts is larger than the 4 MiB that gRPC takes by default.
 LARGEST_REPLY = 16 * 1024 * 1024
 
@@ -114,13 +117,13 @@ class Channel(grpc.Channel):
         """What a generated stub calls an RPC by."""
         return _Method(self, method, lambda: self.real().unary_unary(method, *args, **kwargs))
 
+    def stream_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
+        """What a generated stub sends a stream by; `begin` of it is for a caller who brings the messages as they come."""
+        return _Stream(self, method, lambda: self.real().stream_unary(method, *args, **kwargs))
+
     def unary_stream(self, *args: Any, **kwargs: Any) -> Any:
         """As in grpc; without deadline and span, which belong to calls with one answer."""
         return self.real().unary_stream(*args, **kwargs)
-
-    def stream_unary(self, *args: Any, **kwargs: Any) -> Any:
-        """As in grpc; without deadline and span, which belong to calls with one answer."""
-        return self.real().stream_unary(*args, **kwargs)
 
     def stream_stream(self, *args: Any, **kwargs: Any) -> Any:
         """As in grpc; without deadline and span, which belong to calls with one answer."""
@@ -171,6 +174,29 @@ class _Method:
         return self._made[1]
 
 
+class _Stream(_Method):
+    """One RPC of a neighbour that takes a stream. Its own limit is longer: files take the time that lines need."""
+
+    def __call__(self, messages: Any, timeout: float | None = None, metadata: Metadata | None = None) -> Any:
+        return super().__call__(messages, STREAM_S if timeout is None else timeout, metadata)
+
+    @contextmanager
+    def begin(self, messages: Any, timeout: float | None = None, metadata: Metadata | None = None) -> Iterator[Any]:
+        """The call under way, as grpc's future: gRPC asks for the messages on a thread of its own.
+
+        A call that is not done at the end of the block is cancelled, so that nothing half sent is taken for whole.
+        """
+        forbid_inside_transaction(self._name)
+        limit = deadlines_of_calls.for_outgoing(STREAM_S if timeout is None else timeout)
+        with spans.client_span(self._channel.tracer, self._name, self._channel.address):
+            sent = [*(metadata or ()), ("traceparent", current_traceparent())]
+            call = self._real().future(messages, timeout=limit, metadata=[pair for pair in sent if pair[1]])
+            try:
+                yield call
+            finally:
+                call.cancel()
+
+
 @cache
 def service_config() -> str:
     """Spreads calls over all addresses of a name, and repeats what may be repeated when nobody answered."""
@@ -191,4 +217,4 @@ def service_config() -> str:
 
 def may_be_repeated(method: MethodDescriptor) -> bool:
     """Whether a second call does no harm: it only reads, or carries the id that makes a repeat answer as the first."""
-    return method.name.startswith(("Get", "List")) or "request_id" in method.input_type.fields_by_name
+    return method.name.startswith(("Get", "List", "Read")) or "request_id" in method.input_type.fields_by_name

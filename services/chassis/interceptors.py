@@ -3,13 +3,15 @@
 span → deadline → identity → permission → field rules → handler → refusal to status
 
 One interceptor instead of six: each would wrap every call anew. Health and reflection pass freely; they show no data.
+A stream of the caller's passes the same steps; its messages meet the field rules one by one, as the handler asks for
+them. A stream of the server's is answered "unimplemented": no screen needs one.
 """
 
 from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 import grpc
@@ -18,7 +20,7 @@ from opentelemetry import trace
 from opentelemetry.trace import Span
 
 from services.chassis import access, deadlines_of_calls, identity, ids, spans, statuses, troubles
-from services.chassis.refusal import Invalid, Refusal, Unauthenticated
+from services.chassis.refusal import Conflict, Invalid, Refusal, Unauthenticated
 from services.chassis.telemetry import Telemetry
 from services.chassis.tokens import Verifier
 from services.chassis.validation import validate
@@ -53,26 +55,30 @@ class Pipeline(grpc.ServerInterceptor):
         wrapped = self._handlers.get(method)
         if wrapped is None:
             handler = continuation(details)
-            # Streams are answered "unimplemented" until their messages are checked one by one.
-            if handler is None or handler.unary_unary is None:
+            if handler is None or handler.response_streaming:
                 return None
             wrapped = self._handlers[method] = self._wrap(method, handler)
         return wrapped
 
     def _wrap(self, method: str, handler: Any) -> Handler:
-        call = _Call(self, method, handler.unary_unary)
-        return grpc.unary_unary_rpc_method_handler(
-            call, _lenient(handler.request_deserializer), handler.response_serializer
-        )
+        lenient, serializer = _lenient(handler.request_deserializer), handler.response_serializer
+        if handler.request_streaming:
+            return grpc.stream_unary_rpc_method_handler(
+                _Call(self, method, handler.stream_unary, _each_checked), lenient, serializer
+            )
+        return grpc.unary_unary_rpc_method_handler(_Call(self, method, handler.unary_unary), lenient, serializer)
 
 
 class _Call:
     """One RPC and the steps around it."""
 
-    def __init__(self, pipeline: Pipeline, method: str, behaviour: Behaviour) -> None:
+    def __init__(
+        self, pipeline: Pipeline, method: str, behaviour: Behaviour, checked: Callable[[Any], Any] | None = None
+    ) -> None:
         self._pipeline = pipeline
         self._method = method
         self._behaviour = behaviour
+        self._checked = checked or _checked
 
     def __call__(self, request: Any, context: grpc.ServicerContext) -> Any:
         began = time.perf_counter()
@@ -104,13 +110,7 @@ class _Call:
         deadlines_of_calls.check()
         caller = self._pipeline.verifier.verify(_token(metadata), self._pipeline.service)
         access.check(self._method, caller)
-        if isinstance(request, _Undecodable):
-            raise Invalid(
-                "",
-                "请求内容无法解析,请按接口定义编码。",
-                "The request cannot be decoded; encode it as the contract says.",
-            )
-        validate(request)
+        request = self._checked(request)
         identity.set_current(caller)
         return self._behaviour(request, context)
 
@@ -130,6 +130,36 @@ class _Call:
 
 class _Undecodable:
     """Stands for a request that is no message of its type."""
+
+
+def _checked(message: Any) -> Any:
+    """The message, when it is one and keeps to its field rules."""
+    if isinstance(message, _Undecodable):
+        raise Invalid(
+            "",
+            "请求内容无法解析,请按接口定义编码。",
+            "The request cannot be decoded; encode it as the contract says.",
+        )
+    validate(message)
+    return message
+
+
+def _each_checked(messages: Iterator[Any]) -> Iterator[Any]:
+    """The messages of a stream as they come, each checked. One that breaks off raises; it never looks complete."""
+    while True:
+        try:
+            message = next(messages)
+        except StopIteration:
+            # gRPC also ends the iteration when time ran out between two messages.
+            deadlines_of_calls.check()
+            return
+        except grpc.RpcError:
+            raise Conflict(
+                "STREAM_BROKEN",
+                "上传中断,未保存任何内容,请重新上传。",
+                "The stream broke off; nothing was kept. Send it again.",
+            ) from None
+        yield _checked(message)
 
 
 def _lenient(deserialize: Callable[[bytes], Message]) -> Callable[[bytes], Message | _Undecodable]:

@@ -50,6 +50,7 @@ from sqlalchemy import Connection, MetaData, NullPool, create_engine, make_url, 
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError
 
+from services.chassis import grants
 from services.chassis.tables import metadata as chassis_metadata
 
 __all__ = [
@@ -71,10 +72,11 @@ class MigrationFailed(Exception):
     """The database was left as it was; the message says in one sentence why, in Chinese and in English."""
 
 
-def migrate(name: str, url: str) -> str:
+def migrate(name: str, url: str, serving_url: str = "") -> str:
     """Brings the database to the newest schema of the service and returns its revision. Repeating it changes nothing.
 
-    Waits while another process migrates. A database of a newer release is left alone. Raises MigrationFailed.
+    Waits while another process migrates. A database of a newer release is left alone. `url` names the role that owns
+    the tables; that of `serving_url`, when it is another one, is given what serving needs. Raises MigrationFailed.
     """
     script = ScriptDirectory.from_config(_config(name))
     with _connected(make_url(url)) as conn, _turn(conn):
@@ -82,6 +84,8 @@ def migrate(name: str, url: str) -> str:
         if found is not None and found not in _known(script):
             return _accept_newer(name, found, head(name))
         _upgrade(name, conn)
+        if serving_url:
+            grants.give(conn, make_url(serving_url))
         return _revision(conn) or ""
 
 

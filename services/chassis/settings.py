@@ -71,6 +71,12 @@ class Settings:
         "database zongzhi_<service> there; unset: SQLite files in DATA_DIR",
         None,
     )
+    database_owner_url: str | None = _setting(
+        "DATABASE_OWNER_URL",
+        "PostgreSQL, for migrate only: the same server as the role that owns the tables; it gives the role of "
+        "DATABASE_URL the right to read and write, never to alter the audit; unset: one role for both",
+        None,
+    )
     bus_url: str = _setting("BUS_URL", "local: or amqp://…", "local:", _bus)
     worker: str = _setting("WORKER", "nameko or pika: what consumes from RabbitMQ", "nameko", _one_of("nameko", "pika"))
     grpc_host: str = _setting("GRPC_HOST", "address that gRPC listens on", "127.0.0.1")
@@ -167,10 +173,20 @@ class Settings:
         """The service's own database: PostgreSQL `zongzhi_<service>`, else a SQLite file."""
         if self.database_url is None:
             return f"sqlite:///{self.data_dir / service}.db"
-        base, _, query = self.database_url.partition("?")
-        head, _, _ = base.rpartition("/")
-        return f"{head}/zongzhi_{service}" + (f"?{query}" if query else "")
+        return _with_database(self.database_url, f"zongzhi_{service}")
+
+    def owner_url_of(self, service: str) -> str:
+        """The same database, as the role that owns its tables."""
+        if self.database_url is None or self.database_owner_url is None:
+            return self.database_url_of(service)
+        return _with_database(self.database_owner_url, f"zongzhi_{service}")
 
     def address_of(self, service: str) -> str:
         """host:port where a neighbour answers gRPC."""
         return str(getattr(self, f"{service}_address"))
+
+
+def _with_database(server_url: str, name: str) -> str:
+    base, _, query = server_url.partition("?")
+    head, _, _ = base.rpartition("/")
+    return f"{head}/{name}" + (f"?{query}" if query else "")

@@ -173,7 +173,7 @@ def refused(run: Callable[..., Any], *args: Any, **kwargs: Any) -> statuses.Rich
     return statuses.parse(caught.value)
 
 
-def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
     """Waits until it is so; fails when it is not in time."""
     end = time.monotonic() + seconds
     while not condition():

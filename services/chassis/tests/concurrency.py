@@ -15,7 +15,7 @@ def in_threads(deeds: Sequence[Callable[[], None]]) -> None:
         thread.join()
 
 
-def wait_until(condition: Callable[[], bool], timeout: float = 10) -> None:
+def wait_until(condition: Callable[[], bool], timeout: float = 60) -> None:
     """Waits for a condition; a test that waits in vain fails."""
     pause = threading.Event()
     for _ in range(int(timeout / 0.005)):

@@ -115,4 +115,4 @@ class WithNameko:
     def wait(self) -> int:
         """Waits for the end; the exit code."""
         process, self._process = self._process, None
-        return process.wait(timeout=20) if process else 0
+        return process.wait(timeout=60) if process else 0

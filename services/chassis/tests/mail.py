@@ -93,7 +93,7 @@ def crossed(petition_id: str) -> PetitionClockCrossed:
     return PetitionClockCrossed(petition_id=petition_id, deadline_id=str(uuid4()), kind="answer", colour="amber")
 
 
-def until(condition: Callable[[], bool], seconds: float = 15) -> None:
+def until(condition: Callable[[], bool], seconds: float = 60) -> None:
     """Waits for a condition; fails when it does not come true in time."""
     end = time.monotonic() + seconds
     while not condition():

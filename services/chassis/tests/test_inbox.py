@@ -340,7 +340,7 @@ def test_a_started_applier_applies_what_is_there_and_what_comes(petition_db: Dat
     inbox.receive(mediation.service, [first])
     mediation.applier.start()
     inbox.receive(mediation.service, [second])
-    assert came.wait(5)
+    assert came.wait(60)
     mediation.applier.stop()
     assert (mediation.effects("p1"), mediation.effects("p2")) == (["1"], ["1"])
 

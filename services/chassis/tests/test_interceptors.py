@@ -262,9 +262,9 @@ def test_a_handler_knows_how_long_its_caller_still_waits(tmp_path: Path) -> None
         return pb.Petition()
 
     with a_server(tmp_path, deed) as running:
-        running.get(timeout=3)
+        running.get(timeout=9)
     # gRPC rounds what is left up on its way.
-    assert 2 < left[0] < 3.1
+    assert 4 < left[0] < 9.1
 
 
 def test_a_call_made_for_a_caller_ends_before_the_caller_leaves(tmp_path: Path) -> None:
@@ -281,7 +281,7 @@ def test_a_call_made_for_a_caller_ends_before_the_caller_leaves(tmp_path: Path) 
             return behind.get()
 
         with a_server(tmp_path / "near", near) as front:
-            front.get(timeout=2)
+            front.get(timeout=9)
     assert left[1] < left[0] - deadlines_of_calls.MARGIN_S / 2
 
 
@@ -290,16 +290,16 @@ def test_a_call_that_waited_longer_than_its_caller_is_not_begun(tmp_path: Path) 
 
     def deed(request: Any) -> Any:
         entered.set()
-        go_on.wait(5)
+        go_on.wait(60)
         return pb.Petition()
 
     with a_server(tmp_path, deed, grpc_threads=1) as running:
         first = threading.Thread(target=running.get)
         first.start()
-        entered.wait(5)
+        entered.wait(60)
         assert refused(running.get, "late", timeout=0.1).code == "DEADLINE_EXCEEDED"
         go_on.set()
-        first.join(5)
+        first.join(60)
         running.get("after")
         assert [request.id for request in running.desk.seen] == ["p-1", "after"]
 

@@ -77,7 +77,7 @@ def test_everything_is_sent_in_order_and_marked_what_was_there_before_the_start_
 
 
 def test_a_commit_is_sent_at_once_and_not_at_the_next_poll(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("services.chassis.relay.POLL_S", 30)
+    monkeypatch.setattr("services.chassis.relay.POLL_S", 300)
     bus = FakeBus()
     with running(db, bus):
         until(lambda: wake.bell(db, wake.outbox("local")).heard)
@@ -89,13 +89,13 @@ def test_a_commit_is_sent_at_once_and_not_at_the_next_poll(db: Database, monkeyp
 @on_postgresql
 def test_a_commit_of_another_process_is_sent_at_once(db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another process knows nothing of this one's bell; PostgreSQL carries the word."""
-    monkeypatch.setattr("services.chassis.relay.POLL_S", 30)
+    monkeypatch.setattr("services.chassis.relay.POLL_S", 300)
     bus = FakeBus()
     with running(db, bus):
         until(lambda: wake.bell(db, wake.outbox("local")).heard)
         monkeypatch.setattr(wake, "bell", lambda *_: wake.Bell())
         announce(db, requested("p", "1"))
-        until(lambda: len(bus.sent) == 1, seconds=5)
+        until(lambda: len(bus.sent) == 1)
 
 
 def test_what_nobody_told_of_is_found_by_the_poll(db: Database) -> None:
@@ -105,13 +105,14 @@ def test_what_nobody_told_of_is_found_by_the_poll(db: Database) -> None:
         until(lambda: unsent(db) == 0)
         with db.transaction() as tx:  # neither bell nor NOTIFY
             tx.conn.execute(text("UPDATE outbox SET sent_at = NULL"))
-        until(lambda: len(bus.sent) == 2, seconds=5)
+        until(lambda: len(bus.sent) == 2)
 
 
 def test_a_bus_that_is_away_costs_time_only_and_its_return_wakes_the_relay(
     db: Database, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("services.chassis.pauses.FIRST_S", 30.0)
+    for name in ("FIRST_S", "LONGEST_S"):
+        monkeypatch.setattr(f"services.chassis.pauses.{name}", 300.0)
     bus = FakeBus()
     bus.is_away = True
     with running(db, bus):
@@ -119,9 +120,9 @@ def test_a_bus_that_is_away_costs_time_only_and_its_return_wakes_the_relay(
         until(lambda: bool(bus.batches))
         began = time.monotonic()
         announce(db, requested("p", "2"))  # callers do not wait for it
-        assert time.monotonic() - began < 5
+        assert time.monotonic() - began < 60
         bus.come_back()
-        until(lambda: unsent(db) == 0, seconds=10)
+        until(lambda: unsent(db) == 0)
     assert [parcel.body for parcel in bus.sent] == bodies(db)
 
 
@@ -198,7 +199,7 @@ def test_a_broken_session_gives_the_lock_up_and_gets_it_again(db: Database) -> N
             )  # fmt: skip
         until(lambda: not wake.bell(db, wake.outbox("local")).heard)
         announce(db, requested("p", "2"))
-        until(lambda: unsent(db) == 0, seconds=10)
+        until(lambda: unsent(db) == 0)
 
 
 def test_pauses_grow_from_a_fifth_of_a_second_to_half_a_minute_and_spread() -> None:

@@ -24,7 +24,7 @@ def listens(port: int) -> bool:
 def health_of(running: Any, service: Any = "") -> Any:
     with grpc.insecure_channel(running.address) as channel:
         stub = health_pb2_grpc.HealthStub(channel)
-        return stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=2).status
+        return stub.Check(health_pb2.HealthCheckRequest(service=service), timeout=20).status
 
 
 # Limits
@@ -40,18 +40,18 @@ def test_more_calls_at_once_than_the_limit_are_refused_at_once(tmp_path: Path) -
 
     def deed(request: Any) -> Any:
         entered.release()
-        go_on.wait(5)
+        go_on.wait(60)
         return pb.Petition()
 
     with a_server(tmp_path, deed, grpc_threads=2, grpc_max_concurrent=2) as running:
         calls = [threading.Thread(target=running.get) for _ in range(2)]
         for one in calls:
             one.start()
-        assert all(entered.acquire(timeout=5) for _ in calls)
+        assert all(entered.acquire(timeout=60) for _ in calls)
         error = refused(running.get)
         go_on.set()
         for one in calls:
-            one.join(5)
+            one.join(60)
         assert error.code == "RESOURCE_EXHAUSTED"
         assert "稍后重试" in error.message
         assert running.get().id == ""
@@ -99,11 +99,11 @@ def test_a_database_that_never_answers_makes_the_service_unhealthy_too(
 
     def answer() -> Any:
         if frozen.is_set():
-            thawed.wait(5)
+            thawed.wait(60)
         return True
 
     with a_server(tmp_path, db=FakeDatabase(answer=answer)) as running:
-        assert health_of(running) == health_pb2.HealthCheckResponse.SERVING
+        until(lambda: health_of(running) == health_pb2.HealthCheckResponse.SERVING)
         frozen.set()
         until(lambda: health_of(running) == health_pb2.HealthCheckResponse.NOT_SERVING)
         thawed.set()
@@ -138,25 +138,25 @@ def test_at_the_end_calls_in_flight_are_finished_and_new_ones_refused(tmp_path: 
 
     def deed(request: Any) -> Any:
         entered.set()
-        go_on.wait(5)
+        go_on.wait(60)
         return pb.Petition(id=request.id)
 
     answers = []
     with a_server(tmp_path, deed) as running, grpc.insecure_channel(running.address) as watching:
-        watch = health_pb2_grpc.HealthStub(watching).Watch(health_pb2.HealthCheckRequest(), timeout=10)
+        watch = health_pb2_grpc.HealthStub(watching).Watch(health_pb2.HealthCheckRequest(), timeout=60)
         assert next(watch).status == health_pb2.HealthCheckResponse.SERVING
         in_flight = threading.Thread(target=lambda: answers.append(running.get("p-1").id))
         in_flight.start()
-        entered.wait(5)
-        stopping = threading.Thread(target=running.server.stop, args=(5,))
+        entered.wait(60)
+        stopping = threading.Thread(target=running.server.stop, args=(60,))
         stopping.start()
         assert next(watch).status == health_pb2.HealthCheckResponse.NOT_SERVING
         watch.cancel()
         until(lambda: not listens(running.server.port))
         assert refused(running.get, "p-2").code == "UNAVAILABLE"
         go_on.set()
-        in_flight.join(5)
-        stopping.join(5)
+        in_flight.join(60)
+        stopping.join(60)
         assert answers == ["p-1"]
 
 
@@ -165,15 +165,15 @@ def test_the_end_does_not_wait_longer_than_its_grace(tmp_path: Path) -> None:
 
     def deed(request: Any) -> Any:
         entered.set()
-        go_on.wait(10)
+        go_on.wait(60)
         return pb.Petition()
 
     with a_server(tmp_path, deed) as running:
         caller = threading.Thread(target=lambda: refused(running.get))
         caller.start()
-        entered.wait(5)
+        entered.wait(60)
         began = time.monotonic()
         running.server.stop(0.2)
-        assert time.monotonic() - began < 2
+        assert time.monotonic() - began < 30
         go_on.set()
-        caller.join(5)
+        caller.join(60)
