@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import pytest
 import requests
@@ -35,7 +35,7 @@ def scrape(system: System, name: str) -> str:
 
 
 def samples(text: str) -> Iterator[tuple[str, dict[str, str], float]]:
-    families: Iterator[Metric] = text_string_to_metric_families(text)
+    families: Iterable[Metric] = text_string_to_metric_families(text)
     for family in families:
         for sample in family.samples:
             yield sample.name, sample.labels, sample.value

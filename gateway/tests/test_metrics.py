@@ -96,9 +96,7 @@ def test_a_frozen_worker_is_left_out_and_the_others_answer(metrics: MetricsOfWor
     assert time.monotonic() - began < 4
 
 
-def test_a_worker_does_not_hold_the_port_when_the_first_process_is_gone(
-    metrics: MetricsOfWorkers, workers: Any
-) -> None:
+def test_a_worker_does_not_hold_the_port_of_the_first_process(metrics: MetricsOfWorkers, workers: Any) -> None:
     workers(metrics.folder, 1)
     metrics.stop()
     again = MetricsOfWorkers(Settings(tier="341702000000", metrics_port=metrics.port))

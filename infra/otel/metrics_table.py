@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from prometheus_client import CollectorRegistry, Metric, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from services.chassis import metrics, telemetry
@@ -38,13 +39,16 @@ HEAD = """# 监控指标 · metrics
 
 每个角色在 `METRICS_PORT`(charts 里是 9464)的 `/metrics` 上提供这些指标,同样的指标也经 OTLP 发给 Collector。
 标签里没有个人信息:只有区划代码、服务名、方法名、路由模板、事件类型和状态码。
-*Every role serves these at `/metrics` on `METRICS_PORT` (9464 in the charts) and sends the same by OTLP. No label is personal.*
+*Every role serves these at `/metrics` on `METRICS_PORT` (9464 in the charts) and sends the same by OTLP.
+No label is personal.*
 
 - 每条序列都有 `zongzhi_tier`(层级代码)和 `service_name`(角色)。*On every series.*
-- 网关有几个工作进程就有几组数,标签 `worker` 区分;由第一个进程汇总。*A gateway's worker processes are told apart by `worker`.*
+- 网关有几个工作进程就有几组数,标签 `worker` 区分;由第一个进程汇总。
+  *A gateway's worker processes are told apart by `worker`.*
 - 发件箱、收件箱、搁置、死信、时限读的是数据库:同一服务的几个副本报的是同一个数,求和前先按 `service` 取最大值。
-  *Books are read from the database: replicas of one service report the same number, so take `max by (service)` before any sum.*
-- 直方图的 `_count` 是次数,带 `error_type` 的是失败。*A histogram's `_count` is the rate; series with `error_type` are failures.*
+  *Books are read from the database: replicas of one service report the same number; `max by (service)` before any sum.*
+- 直方图的 `_count` 是次数,带 `error_type` 的是失败。
+  *A histogram's `_count` is the rate; series with `error_type` are failures.*
 
 此表由 `python -m infra.otel.metrics_table` 生成。*Generated.*
 
@@ -83,14 +87,11 @@ def served() -> list[Served]:
 
 def _used(name: str) -> Served:
     """Uses one metric in a process of its own sort and looks at what a Prometheus server would be told."""
-    from prometheus_client import generate_latest
-
     watching = telemetry.configure("table", "341702000000", endpoint=None, version="0", scraped=True)
     try:
-        assert watching.registry is not None
-        before = {family.name for family in text_string_to_metric_families(generate_latest(watching.registry).decode())}
+        before = {family.name for family in _families(watching)}
         labels = _use(watching.meters, name)
-        after = list(text_string_to_metric_families(generate_latest(watching.registry).decode()))
+        after = list(_families(watching))
     finally:
         watching.shutdown()
     own = [f for f in after if f.name not in before] or [f for f in after if _same(f.name, name)]
@@ -98,6 +99,10 @@ def _used(name: str) -> Served:
     full = f"{family.name}_total" if family.type == "counter" else family.name
     meaning = f"{SENTENCES[name]} · {_description(name)}"
     return Served(full, family.type, tuple(labels), _role(name), meaning)
+
+
+def _families(watching: telemetry.Telemetry) -> Iterable[Metric]:
+    return text_string_to_metric_families(generate_latest(watching.registry or CollectorRegistry()).decode())
 
 
 def _use(meters: metrics.Meters, name: str) -> Iterable[str]:

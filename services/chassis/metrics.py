@@ -1,6 +1,6 @@
 """What a process counts and measures: sent every 15 s, served where METRICS_PORT says. Labels are never personal.
 
-Every metric of zongzhi stands in HISTOGRAMS or INSTRUMENTS and nowhere else; infra/otel/metrics.md is written from them.
+Every metric stands in HISTOGRAMS or INSTRUMENTS and nowhere else; infra/otel/metrics.md is written from them.
 """
 
 import logging

@@ -96,7 +96,8 @@ def test_a_process_patched_like_the_nameko_worker_answers_too() -> None:
         stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
     )  # fmt: skip
     with process:
-        assert process.stdout and process.stdin
+        assert process.stdout is not None
+        assert process.stdin is not None
         port = int(process.stdout.readline())
         for _ in range(3):
             assert "process_cpu_time_seconds_total" in ask(port)
