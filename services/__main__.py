@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from services.chassis.settings import Settings, SettingsMissing
@@ -53,6 +54,31 @@ def _migrate(args: argparse.Namespace, settings: Settings) -> int:
     from services import operations
 
     return operations.migrate(settings, args.names, create=args.create)
+
+
+def _wait_schema(args: argparse.Namespace, settings: Settings) -> int:
+    from services import operations
+
+    return operations.wait_schema(settings, args.names, args.timeout)
+
+
+def _keys(args: argparse.Namespace, settings: Settings) -> int:
+    from services import operations
+
+    deeds = {"rotate": operations.keys_rotate, "secrets": operations.keys_secrets}
+    return deeds[args.deed](settings, args)
+
+
+def _certificates(args: argparse.Namespace, settings: Settings) -> int:
+    from services import operations
+
+    return operations.certificates(settings, args)
+
+
+def _smoke(args: argparse.Namespace, settings: Settings) -> int:
+    from services import smoke
+
+    return smoke.run(args.gateway, args.login, args.division or settings.tier)
 
 
 def _seed(args: argparse.Namespace, settings: Settings) -> int:
@@ -146,6 +172,9 @@ def _parser() -> argparse.ArgumentParser:
     migrate.add_argument(
         "--create", action="store_true", help="数据库不存在时先建 · create missing PostgreSQL databases first"
     )
+    waiting = add("wait-schema", _wait_schema, "等数据库升级到本版本或更新 · wait for this release's schema or a newer one")
+    _names(waiting)
+    waiting.add_argument("--timeout", type=float, default=300, metavar="S", help="最多等几秒 · seconds at most")
     _names(add("seed", _seed, "载入随软件提供的区划和单位 · load the shipped divisions and offices"))
     status = add(
         "status",
@@ -164,8 +193,38 @@ def _parser() -> argparse.ArgumentParser:
         help="另存的链头,用来发现被截去的尾部 · a head kept elsewhere, to find a cut-off end",
     )
     _names(add("restored", _restored, "从备份恢复之后运行:编号不再重复 · after a restore: numbers never repeat"))
+    _keys_parser(add("keys", _keys, "轮换签名密钥;生成 Kubernetes secrets · rotate keys; make Kubernetes secrets"))
+    _certificates_parser(
+        add("certificates", _certificates, "自建证书:签发、续期 · a certificate authority of one's own: issue, renew")
+    )
+    _smoke_parser(add("smoke", _smoke, "经公开接口登记一件、读回、作废 · file a petition, read it back, void it"))
     add("settings", _settings, "列出全部环境变量 · list every environment variable")
     return parser
+
+
+def _keys_parser(parser: argparse.ArgumentParser) -> None:
+    deeds = parser.add_subparsers(dest="deed", required=True)
+    deeds.add_parser("rotate", help="换新签名密钥,旧令牌仍有效 · a new signing key; old tokens stay valid")
+    made = deeds.add_parser("secrets", help="输出清单,交给 kubectl create -f - · print manifests for kubectl create -f -")
+    _names(made)
+    made.add_argument("--release", required=True, metavar="NAME", help="Helm release")
+    made.add_argument("--namespace", required=True, metavar="NAME")
+    made.add_argument("--village", action="store_true", help="村级:只有密钥和登录 · keys and login only")
+    made.add_argument("--database", action="append", default=[], metavar="NAME", help="另加的库,如 gateway · one more")
+    made.add_argument("--database-host", default="", metavar="HOST", help="默认 default: RELEASE-database")
+    made.add_argument("--broker-host", default="", metavar="HOST", help="默认 default: RELEASE-broker")
+
+
+def _certificates_parser(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("names", nargs="+", metavar="NAME", help="服务名 · services, gateway among them")
+    parser.add_argument("--release", required=True, metavar="NAME", help="Helm release")
+    parser.add_argument("--namespace", required=True, metavar="NAME")
+
+
+def _smoke_parser(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--gateway", required=True, metavar="URL", help="http://…")
+    parser.add_argument("--login", required=True, type=Path, metavar="DIR", help="内有 account、password 两个文件的目录")
+    parser.add_argument("--division", default="", metavar="CODE", help="登记在哪个区划,默认本级 · default this tier")
 
 
 def _held_parser(parser: argparse.ArgumentParser) -> None:

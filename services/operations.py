@@ -44,6 +44,46 @@ def migrate(settings: Settings, names: list[str], *, create: bool = False) -> in
     return 0
 
 
+def wait_schema(settings: Settings, names: list[str], timeout_s: float) -> int:
+    """Waits until each database has this release's schema, or a newer one, on which this release runs too."""
+    from services.chassis import migrations
+
+    for name in names or service_names():
+        found = migrations.wait(name, settings.database_url_of(name), timeout_s)
+        print(f"{name}: {found}", file=sys.stderr)
+    return 0
+
+
+def keys_rotate(settings: Settings, _: argparse.Namespace) -> int:
+    """A new signing key; tokens under way stay valid."""
+    from services.chassis import tokens
+
+    tokens.rotate_keys(settings.keys_dir)
+    return 0
+
+
+def keys_secrets(settings: Settings, args: argparse.Namespace) -> int:
+    """Prints the Kubernetes secrets that a chart refers to; makes keys first where there are none."""
+    from services import kubernetes_secrets
+
+    setup(settings)
+    names = [] if args.village else [*(args.names or service_names()), *args.database]
+    found = kubernetes_secrets.manifest(
+        settings, args.release, args.namespace, names, database_host=args.database_host, broker_host=args.broker_host
+    )
+    print(kubernetes_secrets.text(found))
+    return 0
+
+
+def certificates(settings: Settings, args: argparse.Namespace) -> int:
+    """Makes or renews the certificates of one release, as a job in its namespace."""
+    from services import certificates
+
+    kept = certificates.KubernetesSecrets(args.namespace)
+    certificates.renew(kept, args.release, args.namespace, settings.tier, args.names)
+    return 0
+
+
 def seed(settings: Settings, names: list[str]) -> int:
     """Loads what each service ships with; repeating it changes nothing."""
     for name in names or service_names():
