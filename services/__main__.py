@@ -8,9 +8,12 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
+from services import cli_fleet
 from services.chassis.settings import Settings, SettingsMissing
 from services.roles_names import service_names
 
+# What is asked from an operator's desk, where no tier is set.
+WITHOUT_A_TIER = frozenset({"settings", "fleet"})
 Command = Callable[[argparse.Namespace, Settings], int]
 
 
@@ -118,6 +121,12 @@ def _restored(args: argparse.Namespace, settings: Settings) -> int:
     return operations.restored(settings, args.names)
 
 
+def _fleet(args: argparse.Namespace, _: Settings) -> int:
+    from services import cli_fleet
+
+    return cli_fleet.run(args)
+
+
 def _settings(_: argparse.Namespace, __: Settings) -> int:
     print(Settings.help())
     return 0
@@ -172,7 +181,9 @@ def _parser() -> argparse.ArgumentParser:
     migrate.add_argument(
         "--create", action="store_true", help="数据库不存在时先建 · create missing PostgreSQL databases first"
     )
-    waiting = add("wait-schema", _wait_schema, "等数据库升级到本版本或更新 · wait for this release's schema or a newer one")
+    waiting = add(
+        "wait-schema", _wait_schema, "等数据库升级到本版本或更新 · wait for this release's schema or a newer one"
+    )
     _names(waiting)
     waiting.add_argument("--timeout", type=float, default=300, metavar="S", help="最多等几秒 · seconds at most")
     _names(add("seed", _seed, "载入随软件提供的区划和单位 · load the shipped divisions and offices"))
@@ -198,6 +209,7 @@ def _parser() -> argparse.ArgumentParser:
         add("certificates", _certificates, "自建证书:签发、续期 · a certificate authority of one's own: issue, renew")
     )
     _smoke_parser(add("smoke", _smoke, "经公开接口登记一件、读回、作废 · file a petition, read it back, void it"))
+    cli_fleet.add(add("fleet", _fleet, "各级的发布:计划、渲染、比较、安装、查看、撤回 · the releases of all tiers"))
     add("settings", _settings, "列出全部环境变量 · list every environment variable")
     return parser
 
@@ -205,7 +217,9 @@ def _parser() -> argparse.ArgumentParser:
 def _keys_parser(parser: argparse.ArgumentParser) -> None:
     deeds = parser.add_subparsers(dest="deed", required=True)
     deeds.add_parser("rotate", help="换新签名密钥,旧令牌仍有效 · a new signing key; old tokens stay valid")
-    made = deeds.add_parser("secrets", help="输出清单,交给 kubectl create -f - · print manifests for kubectl create -f -")
+    made = deeds.add_parser(
+        "secrets", help="输出清单,交给 kubectl create -f - · print manifests for kubectl create -f -"
+    )
     _names(made)
     made.add_argument("--release", required=True, metavar="NAME", help="Helm release")
     made.add_argument("--namespace", required=True, metavar="NAME")
@@ -216,14 +230,19 @@ def _keys_parser(parser: argparse.ArgumentParser) -> None:
 
 
 def _certificates_parser(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("names", nargs="+", metavar="NAME", help="服务名 · services, gateway among them")
+    parser.add_argument("wanted", nargs="+", metavar="SERVICE=SECRET:HOST,HOST")
+    parser.add_argument(
+        "--authority", required=True, metavar="SECRET", help="存放根证书的 secret · the authority's own"
+    )
     parser.add_argument("--release", required=True, metavar="NAME", help="Helm release")
     parser.add_argument("--namespace", required=True, metavar="NAME")
 
 
 def _smoke_parser(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--gateway", required=True, metavar="URL", help="http://…")
-    parser.add_argument("--login", required=True, type=Path, metavar="DIR", help="内有 account、password 两个文件的目录")
+    parser.add_argument(
+        "--login", required=True, type=Path, metavar="DIR", help="内有 account、password 两个文件的目录"
+    )
     parser.add_argument("--division", default="", metavar="CODE", help="登记在哪个区划,默认本级 · default this tier")
 
 
@@ -254,7 +273,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command. What a person did wrong is one sentence and exit code 2; nothing is half done."""
     args = _parser().parse_args(argv)
     try:
-        settings = Settings() if args.command == "settings" else Settings.from_env()
+        settings = Settings() if args.command in WITHOUT_A_TIER else Settings.from_env()
         return int(args.run(args, settings) or 0)
     except BrokenPipeError:
         return 1

@@ -16,6 +16,8 @@ FOR_PEOPLE = {
     "services.chassis.tls": "FilesMissing",
     "services.chassis.scraping": "MetricsPortTaken",
     "gateway.server": "PortTaken",
+    "services.fleet.mistakes": "FleetMistake",
+    "services.fleet.helm": "HelmFailed",
 }
 
 
