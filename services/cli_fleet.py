@@ -61,7 +61,7 @@ def add(parser: argparse.ArgumentParser) -> None:
             type=int,
             default=0,
             metavar="N",
-            help="一环失败超过 N 个就停 · stop above N failed in a ring",
+            help="一环失败超过 N 个就停 · stop above it",
         )
         sub.add_argument("--timeout", type=_at_least_one, default=600, metavar="S", help="每个最多等几秒 · for each")
     for sub in (plan, diff, status):

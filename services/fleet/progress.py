@@ -42,7 +42,8 @@ class Progress:
         over = self._done + self._failed
         full = WIDTH * over // self._total if self._total else WIDTH
         bar = f"[{'#' * full}{'.' * (WIDTH - full)}] {over}/{self._total}"
-        return f"{bar} 完成 done {self._done}  失败 failed {self._failed}  进行 running {len(self._running)}{self._left(over)}"
+        told = f"完成 done {self._done}  失败 failed {self._failed}  进行 running {len(self._running)}"
+        return f"{bar} {told}{self._left(over)}"
 
     def close(self) -> None:
         """Leaves the last state on the screen."""

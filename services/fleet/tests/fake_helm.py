@@ -31,7 +31,9 @@ def state(name: str) -> Path:
 
 def keep(name: str, /, **more: object) -> None:
     known = json.loads(state(name).read_text()) if state(name).exists() else {"revision": "0", "history": []}
-    state(name).write_text(json.dumps(known | more))
+    whole = FOLDER / f"{name}.{os.getpid()}"
+    whole.write_text(json.dumps(known | more))
+    whole.replace(state(name))
 
 
 def upgrade(words: list[str]) -> int:
