@@ -86,24 +86,33 @@ class Authority:
         return {CERTIFICATE: certificate.public_bytes(serialization.Encoding.PEM), KEY: _pem(key), AUTHORITY: own}
 
 
-def renew(secrets: Secrets, release: str, namespace: str, tier: str, services: list[str]) -> None:
-    """Makes or renews the authority in the secret `<release>-tls-ca` and each service's own in `<release>-tls-<service>`.
+@dataclass(frozen=True)
+class Wanted:
+    """Whom to vouch for: `SERVICE=SECRET:HOST,HOST`."""
 
-    Services are reached as `<release>-<service>`. Says what it did.
-    """
-    authority = _authority(secrets, f"{release}-tls-ca")
-    for service in services:
-        kept, names = f"{release}-tls-{service}", host_names(f"{release}-{service}", namespace)
-        if _good(secrets.read(kept), authority, names, clock.now()):
-            print(f"{service}: 有效 good", file=sys.stderr)
+    service: str
+    secret: str
+    hosts: list[str]
+
+    @classmethod
+    def parse(cls, text: str) -> Wanted:
+        """Raises ValueError."""
+        service, _, rest = text.partition("=")
+        secret, _, hosts = rest.partition(":")
+        if not (service and secret and hosts):
+            raise ValueError("SERVICE=SECRET:HOST,HOST")
+        return cls(service, secret, hosts.split(","))
+
+
+def renew(secrets: Secrets, authority: str, tier: str, wanted: list[Wanted]) -> None:
+    """Makes or renews the authority in the secret of this name, and what it vouches for; says what it did."""
+    ours = _authority(secrets, authority)
+    for one in wanted:
+        if _good(secrets.read(one.secret), ours, one.hosts, clock.now()):
+            print(f"{one.service}: 有效 good", file=sys.stderr)
             continue
-        secrets.write(kept, authority.issue(names, f"spiffe://zongzhi/tier/{tier}/svc/{service}"))
-        print(f"{service}: 已签发 issued", file=sys.stderr)
-
-
-def host_names(service: str, namespace: str) -> list[str]:
-    """Every name by which a Kubernetes service is reached inside its cluster."""
-    return [service, f"{service}.{namespace}", f"{service}.{namespace}.svc", f"{service}.{namespace}.svc.cluster.local"]
+        secrets.write(one.secret, ours.issue(one.hosts, f"spiffe://zongzhi/tier/{tier}/svc/{one.service}"))
+        print(f"{one.service}: 已签发 issued", file=sys.stderr)
 
 
 def _authority(secrets: Secrets, name: str) -> Authority:
@@ -149,13 +158,14 @@ def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
 class KubernetesSecrets:
     """Secrets of one namespace, by the pod's own service account."""
 
-    def __init__(self, namespace: str) -> None:
+    def __init__(self, namespace: str, release: str) -> None:
         from kubernetes import client, config
 
         config.load_incluster_config()
         self._api = client.CoreV1Api()
         self._client = client
         self._namespace = namespace
+        self._labels = {"app.kubernetes.io/name": "zongzhi", "app.kubernetes.io/instance": release}
 
     def read(self, name: str) -> Files | None:
         """What is kept under a name; None when nothing is."""
@@ -170,7 +180,7 @@ class KubernetesSecrets:
     def write(self, name: str, files: Files) -> None:
         """Makes it or puts the new files in its place."""
         data = {key: base64.b64encode(content).decode() for key, content in files.items()}
-        meta = self._client.V1ObjectMeta(name=name, namespace=self._namespace)
+        meta = self._client.V1ObjectMeta(name=name, namespace=self._namespace, labels=self._labels)
         body = self._client.V1Secret(metadata=meta, type="kubernetes.io/tls", data=data)
         try:
             self._api.create_namespaced_secret(self._namespace, body)

@@ -79,8 +79,8 @@ def certificates(settings: Settings, args: argparse.Namespace) -> int:
     """Makes or renews the certificates of one release, as a job in its namespace."""
     from services import certificates
 
-    kept = certificates.KubernetesSecrets(args.namespace)
-    certificates.renew(kept, args.release, args.namespace, settings.tier, args.names)
+    kept = certificates.KubernetesSecrets(args.namespace, args.release)
+    certificates.renew(kept, args.authority, settings.tier, [certificates.Wanted.parse(one) for one in args.wanted])
     return 0
 
 

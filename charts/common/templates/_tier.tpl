@@ -1,0 +1,15 @@
+{{/* Everything of a district or a town. */}}
+{{- define "zongzhi.tier" -}}
+{{- include "zongzhi.validate" . }}
+{{- include "zongzhi.settings" . }}
+{{ include "zongzhi.workloads" . }}
+{{ include "zongzhi.services" . }}
+{{ include "zongzhi.migrations" . }}
+{{ include "zongzhi.tls" . }}
+{{ include "zongzhi.database" . }}
+{{ include "zongzhi.broker" . }}
+{{ include "zongzhi.door" . }}
+{{ include "zongzhi.policies" . }}
+{{ include "zongzhi.observed" . }}
+{{ include "zongzhi.extra" . }}
+{{- end -}}
