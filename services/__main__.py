@@ -56,7 +56,7 @@ def _setup(_: argparse.Namespace, settings: Settings) -> int:
 def _migrate(args: argparse.Namespace, settings: Settings) -> int:
     from services import operations
 
-    return operations.migrate(settings, args.names, create=args.create)
+    return operations.migrate(settings, args.names, create=args.create, wait_s=args.wait)
 
 
 def _wait_schema(args: argparse.Namespace, settings: Settings) -> int:

@@ -30,12 +30,14 @@ def setup(settings: Settings) -> int:
     return 0
 
 
-def migrate(settings: Settings, names: list[str], *, create: bool = False) -> int:
+def migrate(settings: Settings, names: list[str], *, create: bool = False, wait_s: float = 0) -> int:
     """Brings each database to this release's schema, under a lock, saying what it did."""
     from services.chassis import migrations
 
     for name in names or service_names():
         url = settings.owner_url_of(name)
+        if wait_s:
+            migrations.wait_for_server(name, url, wait_s)
         if create:
             migrations.create_database(url)
         if url.startswith("sqlite"):

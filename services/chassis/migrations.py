@@ -56,6 +56,7 @@ from services.chassis.tables import metadata as chassis_metadata
 __all__ = [
     "MigrationFailed", "chassis_metadata", "create_database", "current", "differences", "differences_ignored",
     "head", "migrate", "run_env", "wait",
+    "wait_for_server",
 ]  # fmt: skip
 
 log = logging.getLogger(__name__)
@@ -99,6 +100,23 @@ def current(url: str) -> str | None:
     """The revision of a database, also one that only a newer release knows; None when it was never migrated."""
     with _connected(make_url(url)) as conn:
         return _revision(conn)
+
+
+def wait_for_server(name: str, url: str, timeout_s: float) -> None:
+    """Waits until the database answers; on a first install it starts beside us. Raises MigrationFailed."""
+    until = time.monotonic() + timeout_s
+    while True:
+        try:
+            current(url)
+        except OperationalError:
+            if time.monotonic() > until:
+                raise MigrationFailed(
+                    f"等了 {timeout_s:.0f} 秒,数据库 {name} 没有应答;请核对地址和密码。 "
+                    f"The database of {name} did not answer within {timeout_s:.0f} s; check address and password."
+                ) from None
+            time.sleep(LOOK_S)
+        else:
+            return
 
 
 def wait(name: str, url: str, timeout_s: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -100,7 +101,7 @@ class Fleet:
     def digest(self, tier: Tier) -> str:
         """Of everything that decides what a release becomes: its chart and its values."""
         if tier.tier not in self._charts:
-            self._charts[tier.tier] = _digest_of(sorted(p for p in self.chart(tier).rglob("*") if p.is_file()))
+            self._charts[tier.tier] = _digest_of(_files_below(self.chart(tier)))
         own = _digest_of(values.files(self.places.fleet, tier))
         return hashlib.sha256(f"{self._charts[tier.tier]}{own}".encode()).hexdigest()[:16]
 
@@ -228,6 +229,12 @@ def _without_parent(tier: Tier) -> Tier:
 def _state(installed: Installed, tier: Tier) -> str:
     there = installed.get((tier.namespace, tier.release))
     return there.status if there else "missing"
+
+
+def _files_below(folder: Path) -> list[Path]:
+    """Also behind links: a chart finds its library that way."""
+    found = os.walk(folder, followlinks=True)
+    return sorted(Path(top, name) for top, _, names in found for name in names)
 
 
 def _digest_of(paths: Sequence[Path]) -> str:

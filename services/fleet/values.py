@@ -11,17 +11,21 @@ from urllib.parse import urlsplit
 
 from services.fleet.tiers import Tier
 
-HEAD = "# 由 zongzhi fleet generate 生成,请勿手改;改动写在 overrides/{code}.yaml。 Generated; decide in overrides/.\n"
+HEAD = """# {name}
+# 由 zongzhi fleet generate 生成,请勿手改;改动写在 overrides/{code}.yaml。 Generated; decide in overrides/.
+"""
 
 
 def text(tier: Tier) -> str:
     """The generated file of one release."""
-    host = urlsplit(tier.gateway).hostname or ""
-    lines = ["tier:", f'  code: "{tier.code}"', f'  name: "{tier.name}"']
-    if tier.parent:
-        lines.append(f'  parent: "{tier.parent}"')
-    lines += ["gateway:", f'  host: "{host}"']
-    return HEAD.format(code=tier.code) + "\n".join(lines) + "\n"
+    lines = ["tier:", f'  code: "{tier.code}"', "ingress:", "  hosts:", f"    - {_host(tier.gateway)}"]
+    if tier.link:
+        lines += ["broker:", "  uplink:", "    hosts:", f"      - {_host(tier.link)}"]
+    return HEAD.format(code=tier.code, name=tier.name) + "\n".join(lines) + "\n"
+
+
+def _host(url: str) -> str:
+    return urlsplit(url).hostname or ""
 
 
 def files(folder: Path, tier: Tier) -> list[Path]:

@@ -125,10 +125,12 @@ spec:
         matchLabels:
           {{- toYaml .root.Values.networkPolicy.dns.labels | nindent 10 }}
   ports:
-    - port: 53
+    {{- range .root.Values.networkPolicy.dns.ports }}
+    - port: {{ . }}
       protocol: UDP
-    - port: 53
+    - port: {{ . }}
       protocol: TCP
+    {{- end }}
 {{- end -}}
 
 {{/* One edge, seen from its caller. */}}

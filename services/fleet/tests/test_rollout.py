@@ -103,6 +103,22 @@ def test_fresh_begins_anew_and_changed_touches_only_what_changed(desk: Desk) -> 
     assert set(desk.upgraded()) == {*EARLY, *LATE}
 
 
+def test_a_change_in_the_library_behind_a_link_changes_every_chart(desk: Desk) -> None:
+    library = desk.charts / "common" / "templates"
+    library.mkdir(parents=True)
+    (library / "_pod.tpl").write_text("one")
+    for name in ("district", "town", "village"):
+        (desk.charts / name / "charts").mkdir()
+        (desk.charts / name / "charts" / "common").symlink_to("../../common")
+    desk.run("apply")
+    desk.forget_calls()
+    desk.run("apply", "--changed")
+    assert desk.upgraded() == []
+    (library / "_pod.tpl").write_text("two")
+    desk.run("apply", "--changed")
+    assert len(desk.upgraded()) == EVERY
+
+
 def test_what_changed_meanwhile_is_done_again_when_a_run_goes_on(desk: Desk) -> None:
     desk.run("apply", "--parallel", "1", FAKE_HELM_FAIL=EARLY[1])
     desk.forget_calls()
