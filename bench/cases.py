@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import csv
 import itertools
 import json
 import random
 from datetime import UTC, datetime, timedelta
 from functools import cache
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -17,11 +15,12 @@ import psycopg
 from e2e.people import NAMES
 from protos.petition.v1 import petition_pb2 as pb
 from services.chassis.clock import legal_date
+from services.chassis.directory_entries import DIVISIONS, VILLAGE_LEVELS
+from services.chassis.directory_shipped import shipped
 from services.chassis.ids import uuid7
 
 REGISTER = "/zongzhi.petition.v1.PetitionService/RegisterPetition"
 REFER = "/zongzhi.petition.v1.PetitionService/ReferPetition"
-DIVISIONS = Path(__file__).parent.parent / "services/petition/data/divisions.csv"
 SUBJECT = "楼上漏水三个月无人修缮"
 CONTENT = (
     "自八月起楼上卫生间渗漏,天花板脱落,多次找物业和楼上住户协商未果。"
@@ -35,8 +34,7 @@ _numbers = itertools.count(10**20)
 @cache
 def villages() -> tuple[str, ...]:
     """Codes of villages and communities: a division has 9,999 case numbers a day."""
-    with DIVISIONS.open(encoding="utf-8", newline="") as file:
-        return tuple(row["code"] for row in csv.DictReader(file) if row["level"] in ("village", "community"))
+    return tuple(one.code for one in shipped(DIVISIONS) if one.level in VILLAGE_LEVELS and one.valid_to is None)
 
 
 def new_id(chance: random.Random) -> str:

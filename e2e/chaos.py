@@ -13,7 +13,6 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -25,6 +24,8 @@ from infra.rabbitmq.server import RabbitServer
 from protos.petition.v1 import petition_pb2 as pb
 from protos.petition.v1 import petition_pb2_grpc
 from services.chassis.database import Database
+from services.chassis.directory_entries import DIVISIONS, VILLAGE_LEVELS
+from services.chassis.directory_shipped import shipped
 from services.chassis.identity import Identity
 from services.chassis.tokens import load_private, sign
 
@@ -97,8 +98,7 @@ class Load:
 
 
 def _villages() -> list[str]:
-    lines = Path("services/petition/data/divisions.csv").read_text().splitlines()[1:]
-    return [line.split(",")[0] for line in lines if line.split(",")[2] in ("village", "community")]
+    return [one.code for one in shipped(DIVISIONS) if one.level in VILLAGE_LEVELS and one.valid_to is None]
 
 
 @dataclass

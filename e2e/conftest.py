@@ -78,7 +78,7 @@ def district(
     more: dict[str, str] = {"worker": shape.worker, "collector": collector.url}
     if shape.database == "postgresql":
         postgres = request.getfixturevalue("postgres")
-        for name in SERVICES:
+        for name in (*SERVICES, "gateway"):
             postgres.drop_database(f"zongzhi_{name}")
         # As in production: one role owns the tables, another serves.
         more |= {"database_url": postgres.serving_url(), "DATABASE_OWNER_URL": postgres.url()}

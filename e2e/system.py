@@ -24,7 +24,7 @@ from infra.processes import free_port, wait_until
 from services.chassis.settings import Settings
 
 TIER = "341702000000"
-SERVICES = ("petition", "mediation")
+SERVICES = ("petition", "mediation", "grid")
 # Five processes load their libraries at once on two cores; on a busy machine that takes its time.
 READY_WITHIN = 120.0
 
@@ -52,6 +52,7 @@ class System:
             "DATA_DIR": str(folder / "data"),
             "BUS_URL": bus_url,
             "WORKER": worker,
+            "DEMO": "1",
             "GATEWAY_PORT": str(self.ports["gateway"]),
             "SWEEP_INTERVAL_S": "0.5",
             "PYTHONUNBUFFERED": "1",

@@ -18,19 +18,27 @@ from google.protobuf.message import Message
 from opentelemetry import trace
 from werkzeug import Response
 
-from gateway import inside, json_out, problems, reading, routes
-from gateway.accounts import Accounts
+from gateway import documents, inside, json_out, problems, reading, routes
+from gateway.accounts import wiring
+from gateway.accounts.keeping import Keeper
 from gateway.downloads import Downloads
+from gateway.guards import Guards
+from gateway.limits import SOURCE, Limits, kind_of
+from gateway.live import STREAMS, Live, Stream
 from gateway.pages import Page, Pages
 from gateway.paths import Paths, compile_template
 from gateway.problems import HttpRefusal
+from gateway.roles import PUBLIC
 from gateway.routes import Route
-from gateway.sessions import Sessions, Signer
+from gateway.session_pages import SessionPages
+from gateway.sessions import AUDIENCE, Sessions, Signer
 from gateway.stubs import Stubs, open_channels
 from gateway.uploads import Uploads
-from services.chassis import spans, statuses
+from services.chassis import datakey, spans, statuses, troubles
+from services.chassis.database import Database
+from services.chassis.identity import Identity
 from services.chassis.metrics import Meters
-from services.chassis.refusal import NotFound, Refusal
+from services.chassis.refusal import NotFound, Refusal, Unauthenticated
 from services.chassis.settings import Settings
 from services.chassis.telemetry import Telemetry, use_traceparent
 from services.chassis.tokens import Verifier
@@ -42,14 +50,6 @@ NO_ROUTE = "(none)"
 # Asked every few seconds by machines; a line each would bury the rest.
 QUIET = frozenset({"/healthz", "/readyz"})
 EXTENSION = "zongzhi"
-API_HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "no-referrer",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-    "Cache-Control": "no-store",
-}
 
 
 def create_app(
@@ -60,7 +60,7 @@ def create_app(
     channels: Mapping[str, grpc.Channel] | None = None,
     signer: Signer | None = None,
     verifier: Verifier | None = None,
-    accounts: Accounts | None = None,
+    db: Database | None = None,
 ) -> Flask:
     """The application. `services` are all that the contracts declare and `channels` lead there, unless given.
 
@@ -71,34 +71,24 @@ def create_app(
     found = routes.routes_of(served)
     asked = inside.neighbours(served)
     stubs = Stubs(asked, channels if channels is not None else open_channels(settings, asked, tracer))
-    sessions = Sessions(
-        signer or Signer(settings.token_private_key_file),
-        verifier or Verifier(settings.token_keys_file, settings.tier),
-        settings.tier,
-    )
-    pages = Pages(found, sessions, accounts or Accounts(settings.data_dir, settings.tier), stubs.health)
-    gateway = Gateway(found, pages, sessions, stubs, tracer, telemetry.meters if telemetry else None)
+    db, key = db or wiring.open_database(settings), datakey.load(settings.data_key_file)
+    signer = signer or Signer(settings.token_private_key_file)
+    verifier = verifier or Verifier(settings.token_keys_file, settings.tier)
+    sessions = Sessions(signer, verifier, settings, db, key.hash_key)
+    accounts = wiring.servicer(settings, db, sessions, signer, stubs.channels, key.seal_key)
+    ours = SessionPages(sessions, db, settings, frozenset({*stubs.channels, AUDIENCE}))
+    pages = Pages(found, ours, lambda: {**stubs.health(), "gateway": wiring.health(db)})
+    guards = Guards(settings)
+    gateway = Gateway(found, pages, sessions, stubs, tracer, guards, Limits(settings), telemetry.meters if telemetry else None)
+    gateway.inside = inside.Inside({"accounts": accounts}, tracer)
+    gateway.keeper = Keeper(db, settings)
+    gateway.live = Live(found, sessions, stubs, settings)
     app = Flask("gateway", static_folder=None, template_folder=None)
     # Before Flask's own routing, which would answer in HTML what it does not know.
     app.before_request(gateway.handle)
     app.extensions[EXTENSION] = gateway
-    app.wsgi_app = _with_headers(app.wsgi_app)  # type: ignore[method-assign]  # as Flask documents it
+    app.wsgi_app = guards.wrap(app.wsgi_app)  # type: ignore[method-assign]  # as Flask documents it
     return app
-
-
-def _with_headers(wsgi: Any) -> Any:
-    """Adds the headers that every answer has, unless it brings its own; as plain pairs, which is fast."""
-    everywhere = [(name, value, name.lower()) for name, value in API_HEADERS.items()]
-
-    def application(environ: dict[str, Any], start_response: Any) -> Any:
-        def start(status: str, headers: list[tuple[str, str]], *error: Any) -> Any:
-            given = {name.lower() for name, _ in headers}
-            headers = headers + [(name, value) for name, value, lower in everywhere if lower not in given]
-            return start_response(status, headers, *error)
-
-        return wsgi(environ, start)
-
-    return application
 
 
 class Gateway:
@@ -111,18 +101,28 @@ class Gateway:
         sessions: Sessions,
         stubs: Stubs,
         tracer: trace.Tracer,
+        guards: Guards,
+        limits: Limits,
         meters: Meters | None = None,
     ) -> None:
         self.routes = tuple(found)
-        self._paths: Paths[Route | Page] = Paths()
+        self._paths: Paths[Route | Page | Stream] = Paths()
         for route in found:
             self._paths.add(route.http_method, route.template, route)
         for page in pages.all():
             self._paths.add(page.method, compile_template(page.path), page)
+        # Set by `create_app`: what this process answers itself, and what it does beside requests.
+        self.inside: inside.Inside
+        self.keeper: Keeper
+        self.live: Live
+        for stream in STREAMS:
+            self._paths.add(stream.method, compile_template(stream.path), stream)
         self._sessions = sessions
         self._stubs = stubs
         self._uploads, self._downloads = Uploads(stubs), Downloads(stubs)
         self._tracer = tracer
+        self._guards = guards
+        self._limits = limits
         self._meters = meters
 
     def handle(self) -> Response:
@@ -140,11 +140,17 @@ class Gateway:
             self._finish(response, method, route, began)
         return response
 
+    def start(self) -> None:
+        """Begins what goes on beside requests; called in the process that serves."""
+        self.keeper.start()
+
     def close(self) -> None:
-        """Lets go of the channels."""
+        """Ends that, and lets go of the channels."""
+        self.live.close()
+        self.keeper.stop()
         self._stubs.close()
 
-    def _find(self, method: str, raw_path: str) -> tuple[Route | Page | None, dict[str, str], list[str]]:
+    def _find(self, method: str, raw_path: str) -> tuple[Route | Page | Stream | None, dict[str, str], list[str]]:
         try:
             path = raw_path if raw_path.isascii() else raw_path.encode("latin-1").decode()
         except UnicodeError:
@@ -156,25 +162,36 @@ class Gateway:
         return None, {}, sorted({name for methods, _ in fits for name in methods})
 
     def _answer(
-        self, environ: Mapping[str, Any], target: Route | Page | None, variables: dict[str, str], allowed: list[str]
+        self, environ: Mapping[str, Any], target: Route | Page | Stream | None, variables: dict[str, str], allowed: list[str]
     ) -> Response:
         try:
+            self._guards.check(environ)
             if isinstance(target, Route):
                 return self._call(target, environ, variables)
-            return target.show(environ) if target else _nothing_there(allowed)
+            if isinstance(target, Stream):
+                return self.live.open(target, environ, variables)
+            if target:
+                return self._show(target, environ)
+            if allowed and environ["REQUEST_METHOD"] == "OPTIONS":
+                return self._guards.of_options(environ, allowed)
+            self._limits.admit_source(SOURCE, environ)
+            return _nothing_there(allowed)
         except HttpRefusal as refusal:
             return problems.answer(problems.of_http(refusal), **refusal.headers)
         except Refusal as refusal:
             return problems.answer(problems.of_refusal(refusal))
         except grpc.RpcError as error:
             return problems.answer(problems.of_rich_error(statuses.parse(error)))
-        except Exception:
+        except Exception as error:
+            if (refusal := troubles.refusal_of(error)) is not None:
+                log.warning("request failed for now", extra={"fields": {"reason": refusal.reason}})
+                return problems.answer(problems.of_refusal(refusal))
             # The log says where; its text might quote personal data, so callers get the trace id only.
             log.exception("request failed")
             return problems.answer(problems.internal())
 
     def _call(self, route: Route, environ: Mapping[str, Any], variables: dict[str, str]) -> Response:
-        identity = self._sessions.caller(environ, open_to_all=route.access.open)
+        identity = self._caller(route, environ)
         if route.transfer == routes.DOWNLOAD:
             # A long file outlives the token with which it began.
             token = functools.partial(self._sessions.internal_token, identity, route.service)
@@ -183,8 +200,33 @@ class Gateway:
             token_now = self._sessions.internal_token(identity, route.service)
             return _json(self._uploads.carry(route, environ, variables, token_now), "", 202 if route.accepted else 200)
         message = reading.request_of(route, environ, variables)
-        reply = self._stubs.call(route, message, self._sessions.internal_token(identity, route.service))
+        if self.inside.answers(route):
+            reply = self.inside.call(route, message, self._sessions.vouched(identity))
+        else:
+            token_now = self._sessions.internal_token(identity, route.service)
+            source = self._guards.place(environ) if identity.account == PUBLIC else ""
+            reply = self._stubs.call(route, message, token_now, source)
+        if documents.is_document(route.method.output_type):
+            return documents.answer(reply)
         return _json(reply, route.response_body)
+
+    def _caller(self, route: Route, environ: Mapping[str, Any]) -> Identity:
+        """Who calls, and that they do not call too often."""
+        try:
+            identity = self._sessions.caller(environ, open_to_all=route.access.open)
+        except Unauthenticated:
+            self._limits.admit_source(SOURCE, environ)
+            raise
+        if identity.account == PUBLIC:
+            self._limits.admit_source(kind_of(route.http_method, route.path), environ)
+        else:
+            self._limits.admit_account(identity.account)
+        return identity
+
+    def _show(self, page: Page, environ: Mapping[str, Any]) -> Response:
+        if page.path not in QUIET:
+            self._limits.admit_source(kind_of(page.method, page.path), environ)
+        return page.show(environ)
 
     def _finish(self, response: Response, method: str, route: str, began: float) -> None:
         response.headers["X-Trace-Id"] = problems.trace_id()

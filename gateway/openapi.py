@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from gateway import comments as contract_comments
-from gateway import examples, transfer_docs
+from gateway import documents, examples, live_docs, session_docs, transfer_docs
 from gateway.declared import is_personal, is_required
 from gateway.problems import CONTENT_TYPE, KINDS
 from gateway.routes import DOWNLOAD, UPLOAD, Parameter, Route
@@ -62,7 +62,7 @@ def document(routes: Sequence[Route], comments: dict[str, str] | None = None) ->
     """The whole document. Without comments of the contracts it is complete, only less talkative."""
     told = contract_comments.load() if comments is None else comments
     schemas = Schemas(told)
-    paths: dict[str, Any] = _own_paths()
+    paths: dict[str, Any] = _own_paths() | live_docs.paths()
     taken = {operation["operationId"] for methods in paths.values() for operation in methods.values()}
     for route in routes:
         # OpenAPI has no place for methods of one's own making.
@@ -156,7 +156,9 @@ def _responses(route: Route, schemas: Schemas) -> Schema:
     further = _WHEN_READING_A_FILE if route.transfer == DOWNLOAD else _WHEN_CHANGING
     statuses = sorted({*_ALWAYS, *(() if route.http_method == "GET" and not route.transfer else further)})
     return {
-        **transfer_docs.answers(route, {_JSON: {"schema": schema}}),
+        **transfer_docs.answers(
+            route, documents.content() if documents.is_document(reply) else {_JSON: {"schema": schema}}
+        ),
         **{str(status): {"$ref": f"#/components/responses/Problem{status}"} for status in statuses},
     }
 
@@ -173,34 +175,6 @@ def _problem_response(status: int) -> Schema:
 
 def _own_paths() -> dict[str, Any]:
     """What the gateway answers itself."""
-    credentials = {
-        "type": "object",
-        "title": "Credentials",
-        "required": ["account", "password"],
-        "additionalProperties": False,
-        "properties": {
-            "account": {"type": "string", "title": "账号", "minLength": 1, "maxLength": 200},
-            "password": {"type": "string", "title": "密码", "minLength": 1, "maxLength": 200},
-        },
-    }
-    session = {
-        "type": "object",
-        "required": ["access_token", "token_type", "expires_in"],
-        "properties": {
-            "access_token": {"type": "string", "title": "令牌"},
-            "token_type": {"const": "Bearer"},
-            "expires_in": {"type": "integer", "title": "有效秒数", "description": "Seconds until it expires."},
-        },
-    }
-    sign_in = _own(
-        "signIn", "登录", "Signs in with account and password; ten failures lock the account for 15 minutes.", session
-    )
-    sign_in["requestBody"] = {
-        "required": True,
-        "content": {_JSON: {"schema": credentials, "example": {"account": "demo", "password": "…"}}},
-    }
-    for status in (400, 401, 413, 415, 429, 503):
-        sign_in["responses"][str(status)] = {"$ref": f"#/components/responses/Problem{status}"}
     health = {"type": "object", "required": ["status"], "properties": {"status": {"const": "ok"}}}
     ready = {
         "type": "object",
@@ -213,7 +187,7 @@ def _own_paths() -> dict[str, Any]:
     readiness = _own("getReadiness", "就绪检查", "Whether every service that the paths need answers.", ready)
     readiness["responses"]["503"] = {"description": "未就绪 Not ready", "content": {_JSON: {"schema": ready}}}
     return {
-        "/v1/session": {"post": sign_in},
+        **session_docs.paths(frozenset(_statuses())),
         "/healthz": {"get": _own("getHealth", "存活检查", "Whether the gateway itself answers.", health)},
         "/readyz": {"get": readiness},
     }

@@ -11,17 +11,13 @@ from typing import Any
 
 from werkzeug import Response
 
-from gateway import docs, openapi, reading
-from gateway.accounts import Accounts
-from gateway.json_in import Report, shown_name, suggestion
-from gateway.problems import invalid
+from gateway import docs, openapi
 from gateway.routes import Route
-from gateway.sessions import SESSION_S, Sessions
+from gateway.session_pages import SessionPages
 
 JSON = "application/json; charset=utf-8"
 HERE = Path(__file__).parent
 DOCS_POLICY = "default-src 'none'; style-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
-LONGEST_CREDENTIAL = 200
 
 
 @dataclass(frozen=True)
@@ -37,17 +33,16 @@ class Pages:
     """The gateway's own addresses."""
 
     def __init__(
-        self, routes: Sequence[Route], sessions: Sessions, accounts: Accounts, health: Callable[[], dict[str, str]]
+        self, routes: Sequence[Route], sessions: SessionPages, health: Callable[[], dict[str, str]]
     ) -> None:
         self._routes = routes
         self._sessions = sessions
-        self._accounts = accounts
         self._health = health
 
     def all(self) -> list[Page]:
         """Every page."""
         return [
-            Page("POST", "/v1/session", self._sign_in),
+            *(Page(*one) for one in self._sessions.all()),
             Page("GET", "/healthz", lambda _: _json({"status": "ok"})),
             Page("GET", "/readyz", self._ready),
             Page("GET", "/openapi.json", lambda _: Response(self._openapi_json, content_type=JSON)),
@@ -76,34 +71,6 @@ class Pages:
         health = self._health()
         ready = all(status == "serving" for status in health.values())
         return _json({"ready": ready, "services": health}, 200 if ready else 503)
-
-    def _sign_in(self, environ: Mapping[str, Any]) -> Response:
-        given = _credentials(reading.read_json(environ))
-        identity = self._accounts.prove(given["account"], given["password"], str(environ.get("REMOTE_ADDR", "")))
-        token = self._sessions.open(identity)
-        return _json({"access_token": token, "token_type": "Bearer", "expires_in": SESSION_S})
-
-
-def _credentials(document: dict[str, Any]) -> dict[str, str]:
-    report, names = Report(), {"account": "账号", "password": "密码"}
-    for name in document.keys() - names.keys():
-        report.add(shown_name(name), *suggestion(name, list(names)))
-    for name, zh in names.items():
-        value = document.get(name)
-        if not isinstance(value, str) or not 0 < len(value) <= LONGEST_CREDENTIAL or not _encodable(value):
-            report.add(
-                name,
-                f"请填写{zh},1 到 {LONGEST_CREDENTIAL} 个字",
-                f"write the {name}, 1 to {LONGEST_CREDENTIAL} characters",
-            )
-    if report.violations:
-        raise invalid(report.violations)
-    return document
-
-
-def _encodable(text: str) -> bool:
-    """Whether it is whole Unicode; JSON can smuggle half characters in."""
-    return text.isascii() or not any("\ud800" <= letter <= "\udfff" for letter in text)
 
 
 def _json(content: Any, status: int = 200) -> Response:

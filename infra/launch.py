@@ -178,7 +178,7 @@ def environment(folder: Path, port: int, addresses: Mapping[str, str], **more: s
     """What every process of the district is told, on top of our own environment."""
     inherited = {k: v for k, v in os.environ.items() if k not in ("DATABASE_URL", "BUS_URL", "GRPC_PORT")}
     named = {f"{service.upper()}_ADDRESS": address for service, address in addresses.items()}
-    ours = {"ZONGZHI_TIER": TIER, "DATA_DIR": str(folder), "GATEWAY_PORT": str(port), "PYTHONUNBUFFERED": "1"}
+    ours = {"ZONGZHI_TIER": TIER, "DATA_DIR": str(folder), "GATEWAY_PORT": str(port), "PYTHONUNBUFFERED": "1", "DEMO": "1"}
     return inherited | ours | named | more
 
 

@@ -20,10 +20,11 @@ from typing import Any
 from infra.postgres.server import PostgresServer, create_database, drop_database, find_binaries
 from infra.processes import ProcessFailed, free_port, run
 from infra.rabbitmq.server import RabbitServer, find_scripts
+from infra.s3.server import S3Missing, S3Server, ensure_built
 
 __all__ = [
-    "PostgresServer", "ProcessFailed", "RabbitServer", "ServerMissing", "create_database", "drop_database",
-    "ensure_installed", "free_port", "missing_packages", "wants_install",
+    "PostgresServer", "ProcessFailed", "RabbitServer", "S3Missing", "S3Server", "ServerMissing", "create_database",
+    "drop_database", "ensure_installed", "free_port", "missing_packages", "wants_install",
 ]  # fmt: skip
 
 POLICY = Path("/usr/sbin/policy-rc.d")
@@ -123,7 +124,7 @@ def main(words: Sequence[str] | None = None) -> int:
     chosen = parser.parse_args(words)
     try:
         return _do(chosen)
-    except (ServerMissing, ProcessFailed, OSError) as error:
+    except (ServerMissing, S3Missing, ProcessFailed, OSError) as error:
         sys.stderr.write(f"{error}\n")
         return 2
 
@@ -132,6 +133,8 @@ def _do(chosen: argparse.Namespace) -> int:
     if chosen.command == "ensure":
         if not {"TEST_DATABASE_URL", "TEST_RABBITMQ_URL"} <= os.environ.keys():
             ensure_installed(chosen.install)
+        if "TEST_BLOB_URL" not in os.environ:
+            ensure_built()
         return 0
     servers = Servers(chosen.folder)
     if chosen.command == "start":

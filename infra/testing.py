@@ -16,6 +16,7 @@ from uuid import uuid4
 import pytest
 
 from infra.processes import locked
+from infra.s3.server import S3Missing, S3Server, ensure_built
 from infra.servers import PostgresServer, RabbitServer, ServerMissing, create_database, drop_database, ensure_installed
 
 
@@ -84,6 +85,24 @@ def rabbit(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RabbitServer | 
         return
     with _shared(RabbitServer, _folder(tmp_path_factory) / "rabbitmq") as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def blob_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A bucket on an S3 server for the whole run: TEST_BLOB_URL, or a server of our own."""
+    given = os.environ.get("TEST_BLOB_URL")
+    if given:
+        yield given
+        return
+    try:
+        ensure_built()
+    except S3Missing as missing:
+        pytest.fail(str(missing), pytrace=False)
+    # Started per worker: it takes a tenth of a second.
+    server = S3Server(tmp_path_factory.mktemp("s3"))
+    server.start()
+    yield server.url
+    server.stop()
 
 
 @pytest.fixture

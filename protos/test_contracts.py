@@ -16,7 +16,11 @@ CONTRACTS = [contract for contract in access.contracts() if contract.package.sta
 EVENT_FILES = [contract for contract in CONTRACTS if contract.name.endswith("/events.proto")]
 looks_personal = re.compile("(.+_)?(name|phone|id_no|address)").fullmatch
 # Names of places, not of people.
-NOT_PERSONAL = {"zongzhi.petition.v1.Division.name", "zongzhi.petition.v1.Petition.division_name"}
+NOT_PERSONAL = {
+    "zongzhi.petition.v1.Petition.division_name", "zongzhi.grid.v1.Division.name", "zongzhi.grid.v1.Unit.name",
+    "zongzhi.grid.v1.Category.name", "zongzhi.grid.v1.CalendarDay.name", "zongzhi.grid.v1.UpsertDivisionRequest.name",
+    "zongzhi.grid.v1.UpsertUnitRequest.name", "zongzhi.grid.v1.UpsertCategoryRequest.name",
+}  # fmt: skip
 
 
 def option(described: Any, extension: Any) -> Any:

@@ -10,10 +10,10 @@ from typing import NoReturn
 
 from services import cli_fleet
 from services.chassis.settings import Settings, SettingsMissing
-from services.roles_names import service_names
+from services.roles_names import database_names, service_names
 
-# What is asked from an operator's desk, where no tier is set.
-WITHOUT_A_TIER = frozenset({"settings", "fleet"})
+# They run where no installation is, at an operator's desk.
+NEED_NOTHING = frozenset({"settings", "import", "fleet"})
 Command = Callable[[argparse.Namespace, Settings], int]
 
 
@@ -36,7 +36,7 @@ def _work(args: argparse.Namespace, settings: Settings) -> int:
 def _gateway(args: argparse.Namespace, settings: Settings) -> int:
     from gateway.server import serve_granian
 
-    serve_granian(settings, workers=args.workers, threads=args.threads)
+    serve_granian(settings, workers=args.workers, threads=args.threads, streams=args.streams)
     return 0
 
 
@@ -127,6 +127,12 @@ def _fleet(args: argparse.Namespace, _: Settings) -> int:
     return cli_fleet.run(args)
 
 
+def _import(args: argparse.Namespace, _: Settings) -> int:
+    from services import cli_import
+
+    return cli_import.run(args)
+
+
 def _settings(_: argparse.Namespace, __: Settings) -> int:
     print(Settings.help())
     return 0
@@ -148,12 +154,20 @@ def _name(text: str) -> str:
     return text
 
 
-def _names(parser: argparse.ArgumentParser, *, every: bool = True) -> None:
+def _database(text: str) -> str:
+    if text not in database_names():
+        raise argparse.ArgumentTypeError(
+            f"没有名为 {text} 的数据库。there is no database {text} ({', '.join(database_names())})"
+        )
+    return text
+
+
+def _names(parser: argparse.ArgumentParser, *, every: bool = True, databases: bool = False) -> None:
     parser.add_argument(
         "names",
         nargs="*" if every else "+",
         metavar="NAME",
-        type=_name,
+        type=_database if databases else _name,
         help="服务名,如 petition mediation" + (";不写则为全部 (none: all of them)" if every else ""),
     )
     if every:
@@ -174,19 +188,32 @@ def _parser() -> argparse.ArgumentParser:
     gateway = add("gateway", _gateway, "HTTP 网关 · the HTTP gateway")
     gateway.add_argument("--workers", type=int, default=1, help="进程数 · worker processes")
     gateway.add_argument("--threads", type=int, default=16, help="每个进程的线程数 · threads of each")
+    gateway.add_argument(
+        "--streams",
+        action="store_true",
+        help="为大量实时连接而设(/v1/**/events),上限见 STREAMS · for many event streams, as many as STREAMS says",
+    )
     add("all", _all, "全部放在一个进程里,用 SQLite 和本地总线 · everything in one process")
-    add("setup", _setup, "生成密钥和演示账号(已有则不动)· make keys and the demo login, leaving what is there")
+    add("setup", _setup, "生成密钥(已有则不动)· make keys, leaving what is there")
     migrate = add("migrate", _migrate, "把数据库升级到本版本 · bring databases to this release's schema")
-    _names(migrate)
+    _names(migrate, databases=True)
     migrate.add_argument(
         "--create", action="store_true", help="数据库不存在时先建 · create missing PostgreSQL databases first"
     )
+    migrate.add_argument("--wait", type=float, default=0, metavar="S", help="先等数据库应答 · first wait for the server")
     waiting = add(
         "wait-schema", _wait_schema, "等数据库升级到本版本或更新 · wait for this release's schema or a newer one"
     )
-    _names(waiting)
+    _names(waiting, databases=True)
     waiting.add_argument("--timeout", type=float, default=300, metavar="S", help="最多等几秒 · seconds at most")
-    _names(add("seed", _seed, "载入随软件提供的区划和单位 · load the shipped divisions and offices"))
+    _names(
+        add(
+            "seed",
+            _seed,
+            "载入随软件提供的区划和单位;DEMO=1 时建演示账号 · load the shipped tables; with DEMO=1 the demo accounts",
+        ),
+        databases=True,
+    )
     status = add(
         "status",
         _status,
@@ -197,7 +224,7 @@ def _parser() -> argparse.ArgumentParser:
     _outbox_parser(add("outbox", _outbox, "重发某段时间已发出的事件 · send again what was sent in a span of time"))
     audit = add("audit", _audit, "核对审计链 · verify the audit chain")
     audit.add_argument("deed", choices=["verify"])
-    _names(audit)
+    _names(audit, databases=True)
     audit.add_argument(
         "--head",
         metavar="NO:HASH",
@@ -210,6 +237,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     _smoke_parser(add("smoke", _smoke, "经公开接口登记一件、读回、作废 · file a petition, read it back, void it"))
     cli_fleet.add(add("fleet", _fleet, "各级的发布:计划、渲染、比较、安装、查看、撤回 · the releases of all tiers"))
+    _import_parser(add("import", _import, "导入登记表(.xlsx、.csv)· bring a register in, through the gateway"))
     add("settings", _settings, "列出全部环境变量 · list every environment variable")
     return parser
 
@@ -220,11 +248,10 @@ def _keys_parser(parser: argparse.ArgumentParser) -> None:
     made = deeds.add_parser(
         "secrets", help="输出清单,交给 kubectl create -f - · print manifests for kubectl create -f -"
     )
-    _names(made)
+    _names(made, databases=True)
     made.add_argument("--release", required=True, metavar="NAME", help="Helm release")
     made.add_argument("--namespace", required=True, metavar="NAME")
     made.add_argument("--village", action="store_true", help="村级:只有密钥和登录 · keys and login only")
-    made.add_argument("--database", action="append", default=[], metavar="NAME", help="另加的库,如 gateway · one more")
     made.add_argument("--database-host", default="", metavar="HOST", help="默认 default: RELEASE-database")
     made.add_argument("--broker-host", default="", metavar="HOST", help="默认 default: RELEASE-broker")
 
@@ -244,6 +271,12 @@ def _smoke_parser(parser: argparse.ArgumentParser) -> None:
         "--login", required=True, type=Path, metavar="DIR", help="内有 account、password 两个文件的目录"
     )
     parser.add_argument("--division", default="", metavar="CODE", help="登记在哪个区划,默认本级 · default this tier")
+
+
+def _import_parser(parser: argparse.ArgumentParser) -> None:
+    from services import cli_import
+
+    cli_import.options(parser)
 
 
 def _held_parser(parser: argparse.ArgumentParser) -> None:
@@ -273,7 +306,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command. What a person did wrong is one sentence and exit code 2; nothing is half done."""
     args = _parser().parse_args(argv)
     try:
-        settings = Settings() if args.command in WITHOUT_A_TIER else Settings.from_env()
+        settings = Settings() if args.command in NEED_NOTHING else Settings.from_env()
         return int(args.run(args, settings) or 0)
     except BrokenPipeError:
         return 1

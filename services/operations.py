@@ -15,18 +15,16 @@ from services.chassis import clock
 from services.chassis.database import Database
 from services.chassis.refusal import Invalid, Unavailable
 from services.chassis.settings import Settings
-from services.roles_names import build, service_names
+from services.roles_names import GATEWAY, build, database_names, service_names
 
 
 def setup(settings: Settings) -> int:
-    """Makes the folder, the keys and the demo login. What is there stays as it is."""
-    from gateway.accounts import create_demo_login
+    """Makes the folder and the keys. What is there stays as it is."""
     from services.chassis import datakey, tokens
 
     settings.keys_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     tokens.create_keys(settings.keys_dir)
     datakey.create(settings.data_key_file)
-    create_demo_login(settings.data_dir)
     return 0
 
 
@@ -34,7 +32,7 @@ def migrate(settings: Settings, names: list[str], *, create: bool = False, wait_
     """Brings each database to this release's schema, under a lock, saying what it did."""
     from services.chassis import migrations
 
-    for name in names or service_names():
+    for name in names or database_names():
         url = settings.owner_url_of(name)
         if wait_s:
             migrations.wait_for_server(name, url, wait_s)
@@ -50,7 +48,7 @@ def wait_schema(settings: Settings, names: list[str], timeout_s: float) -> int:
     """Waits until each database has this release's schema, or a newer one, on which this release runs too."""
     from services.chassis import migrations
 
-    for name in names or service_names():
+    for name in names or database_names():
         found = migrations.wait(name, settings.database_url_of(name), timeout_s)
         print(f"{name}: {found}", file=sys.stderr)
     return 0
@@ -69,7 +67,7 @@ def keys_secrets(settings: Settings, args: argparse.Namespace) -> int:
     from services import kubernetes_secrets
 
     setup(settings)
-    names = [] if args.village else [*(args.names or service_names()), *args.database]
+    names = [] if args.village else args.names or database_names()
     found = kubernetes_secrets.manifest(
         settings, args.release, args.namespace, names, database_host=args.database_host, broker_host=args.broker_host
     )
@@ -88,19 +86,33 @@ def certificates(settings: Settings, args: argparse.Namespace) -> int:
 
 def seed(settings: Settings, names: list[str]) -> int:
     """Loads what each service ships with; repeating it changes nothing."""
-    for name in names or service_names():
+    for name in names or database_names():
+        if name == GATEWAY:
+            _seed_demo(settings)
+            continue
         service = build(name, settings)
         print(f"{name}: {service.seed(service.db)} 行 rows", file=sys.stderr)
         service.db.close()
     return 0
 
 
+def _seed_demo(settings: Settings) -> None:
+    """Accounts for trying it out, where DEMO=1 asks for them."""
+    if not settings.demo:
+        return
+    from gateway.accounts import demo, wiring
+
+    db = wiring.open_database(settings)
+    print(f"{GATEWAY}: {demo.seed(db, settings)} 个演示账号 demo accounts", file=sys.stderr)
+    db.close()
+
+
 def _database(settings: Settings, name: str) -> Database:
-    if name not in service_names():
+    if name not in database_names():
         raise Invalid(
             "service",
-            f"没有名为 {name} 的服务,可选:{'、'.join(service_names())}。",
-            f"There is no service {name}; there are {', '.join(service_names())}.",
+            f"没有名为 {name} 的服务,可选:{'、'.join(database_names())}。",
+            f"There is no service {name}; there are {', '.join(database_names())}.",
         )
     db = Database(settings.database_url_of(name))
     if db.is_sqlite and not Path(db.url.database or "").exists():
@@ -166,7 +178,7 @@ def audit_verify(settings: Settings, names: list[str], head: str | None) -> int:
     from services.chassis import audit
 
     broken = False
-    for name in names or service_names():
+    for name in names or database_names():
         verdict = audit.verify(_database(settings, name), _head(head))
         print(f"{name}: {verdict.message}")
         broken = broken or verdict.fault is not None

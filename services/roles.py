@@ -132,6 +132,8 @@ def keep(running: Running, service: Service, bus: Bus, watching: telemetry.Telem
     running.start(Retention(service))
     running.start(Relay(service.db, service.name, bus))
     running.start(Gauges(service, watching.meters))
+    for part in service.parts():
+        running.start(part)
     running.start(GrpcServer(service, verifier, watching, running.expect(service.name)))
 
 

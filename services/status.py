@@ -19,7 +19,7 @@ from services.chassis.rabbit_publisher import parameters
 from services.chassis.settings import Settings
 from services.chassis.streams import Mailbox
 from services.chassis.tables import audit, audit_seals, held, inbox, outbox
-from services.roles_names import service_names
+from services.roles_names import GATEWAY, service_names
 
 _OUTBOX = select(func.count(), func.min(outbox.c.created_at)).where(outbox.c.sent_at.is_(None))
 _INBOX = select(func.count(), func.min(inbox.c.received_at)).where(inbox.c.applied_at.is_(None))
@@ -35,6 +35,7 @@ def gather(settings: Settings) -> dict[str, Any]:
         "bus": "local" if settings.bus_url == "local:" else "rabbitmq",
         "at": clock.now().isoformat(),
         "services": {name: _service(settings, name) for name in service_names()},
+        "gateway": _of_database(settings, GATEWAY),
     }
 
 
@@ -42,6 +43,11 @@ def _service(settings: Settings, name: str) -> dict[str, Any]:
     found: dict[str, Any] = {"serve": _serving(settings, settings.address_of(name))}
     if settings.bus_url != "local:":
         found["work"], found["dead_letters"] = queue_facts(settings, name)
+    return found | _of_database(settings, name)
+
+
+def _of_database(settings: Settings, name: str) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     db = Database(settings.database_url_of(name))
     found["database"] = {"answers": False, "kind": db.url.get_backend_name()}
     try:
@@ -103,7 +109,8 @@ def show(settings: Settings, *, as_json: bool) -> int:
     """Prints it; exit code 1 when a database does not answer."""
     found = gather(settings)
     print(json.dumps(found, ensure_ascii=False, indent=2) if as_json else _text(found))
-    return 0 if all(s["database"]["answers"] for s in found["services"].values()) else 1
+    databases = [*found["services"].values(), found["gateway"]]
+    return 0 if all(s["database"]["answers"] for s in databases) else 1
 
 
 def _text(found: dict[str, Any]) -> str:
@@ -123,4 +130,17 @@ def _text(found: dict[str, Any]) -> str:
             lines.append(f"  死信 dead letters {'?' if s['dead_letters'] is None else s['dead_letters']}")
         lines.append("  时限 clocks       " + "  ".join(f"{colour} {count}" for colour, count in s["clocks"].items()))
         lines.append(f"  审计 audit        {s['audit']['rows']} 行 rows,封存至 sealed to {s['audit']['sealed_to']}")
+    lines += _gateway_text(found["gateway"])
     return "\n".join(lines)
+
+
+def _gateway_text(found: dict[str, Any]) -> list[str]:
+    database = found["database"]
+    if not database["answers"]:
+        return ["\ngateway", f"  数据库 database   无应答 does not answer ({database['error']})"]
+    audited = found["audit"]
+    return [
+        "\ngateway",
+        f"  数据库 database   {database['kind']} {database['revision']}",
+        f"  审计 audit        {audited['rows']} 行 rows,封存至 sealed to {audited['sealed_to']}",
+    ]

@@ -6,7 +6,7 @@ from typing import Protocol
 
 from bench.figures import Figure
 from bench.ground import Ground
-from bench.parts import apply, collector, commit, gateway, lag, raw, reads, receive, village
+from bench.parts import apply, collector, commit, fleet, gateway, lag, raw, reads, receive, village
 
 
 class Part(Protocol):
@@ -20,5 +20,5 @@ class Part(Protocol):
 
 PARTS: dict[str, Part] = {
     "raw": raw, "commit": commit, "gateway": gateway, "lag": lag, "receive": receive, "apply": apply, "reads": reads,
-    "village": village, "collector": collector,
+    "village": village, "collector": collector, "fleet": fleet,
 }  # fmt: skip

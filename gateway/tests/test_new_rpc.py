@@ -13,13 +13,15 @@ from google.protobuf.message_factory import GetMessageClass
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from gateway import routes
+from gateway.accounts import wiring
 from gateway.app import create_app
 from gateway.paths import BadTemplate
 from gateway.sessions import Signer
-from gateway.tests.conftest import CLERK
+from gateway.tests.conftest import CLERK, session_for
 from gateway.tests.fakes import FakeServices
 from protos.options.v1 import options_pb2
 from services.chassis import clients
+from services.chassis.identity import Identity
 from services.chassis.settings import Settings, SettingsMissing
 
 F = FieldDescriptor
@@ -88,7 +90,10 @@ def patrol(settings: Settings) -> Iterator[Caller]:
     channels = {routes.neighbour(PATROL): clients.channel(fakes.address)}
     app = create_app(settings, services=[PATROL], channels=channels)
     signer = Signer(settings.token_private_key_file)
-    yield Caller(app.test_client(), signer.sign(CLERK, "gateway", 60), fakes)
+    db = wiring.open_database(settings)
+    asking = Identity(CLERK.account, CLERK.tier, session=session_for(db, CLERK, {}))
+    yield Caller(app.test_client(), signer.sign(asking, "gateway", 60), fakes)
+    db.close()
     channels[routes.neighbour(PATROL)].close()
     fakes.stop()
 

@@ -26,7 +26,8 @@ from gateway.server import serve_granian
 from services.chassis.settings import Settings
 folder, port, address, workers, metrics = sys.argv[1:]
 serve_granian(Settings(tier="341702000000", data_dir=Path(folder), gateway_port=int(port), metrics_port=int(metrics),
-                       petition_address=address, mediation_address=address), workers=int(workers), threads=4)
+                       petition_address=address, mediation_address=address, grid_address=address),
+              workers=int(workers), threads=4)
 """
 
 

@@ -72,6 +72,9 @@ def lines(
             read += len(line)
             if read > allowed.output_mb * _MEBIBYTE:
                 raise TooMuch(task, "output")
+            if not line.endswith(b"\n"):
+                # The child was ended in the middle of it; how is told behind the block.
+                break
             yield json.loads(line)
 
 

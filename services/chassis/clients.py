@@ -65,12 +65,14 @@ def channel(address: str, tracer: Tracer | None = None, tls_dir: Path | None = N
     return Channel(address, tracer or trace.NoOpTracer(), tls_dir)
 
 
-def call(stub_method: Any, request: Any, *, token: str, timeout: float | None = None) -> Any:
+def call(
+    stub_method: Any, request: Any, *, token: str, timeout: float | None = None, metadata: Metadata = ()
+) -> Any:
     """Calls a neighbour with a token. Raises grpc.RpcError; `statuses.parse` says what it means.
 
     `timeout` is in seconds and is cut to what the caller of the running call still waits.
     """
-    return stub_method(request, timeout=timeout, metadata=(("authorization", f"Bearer {token}"),))
+    return stub_method(request, timeout=timeout, metadata=(("authorization", f"Bearer {token}"), *metadata))
 
 
 class Channel(grpc.Channel):
@@ -118,7 +120,7 @@ class Channel(grpc.Channel):
         return _Method(self, method, lambda: self.real().unary_unary(method, *args, **kwargs))
 
     def stream_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
-        """What a generated stub sends a stream by; `begin` of it is for a caller who brings the messages as they come."""
+        """What a generated stub sends a stream by; its `begin` is for who brings the messages as they come."""
         return _Stream(self, method, lambda: self.real().stream_unary(method, *args, **kwargs))
 
     def unary_stream(self, *args: Any, **kwargs: Any) -> Any:

@@ -54,8 +54,13 @@ def open_deadline(
 ) -> Deadline:
     """A clock of the law starts for a case on this date."""
     deadline = start(limit, ids.uuid7(), subject_type, subject_id, on, calendar)
-    tx.put(_ADD, values_of(deadline))
+    add(tx, deadline)
     return deadline
+
+
+def add(tx: Tx, deadline: Deadline) -> None:
+    """Keeps a new clock as it stands."""
+    tx.put(_ADD, values_of(deadline))
 
 
 def of_subject(conn: Connection, subject_id: str) -> list[Deadline]:

@@ -39,6 +39,11 @@ def of(db: Database, tier: str) -> Deployment:
         return _begin(tx, tier)
 
 
+def within(tx: Tx, tier: str) -> Deployment:
+    """The installation, asked inside of a transaction."""
+    return _begin(tx, tier)
+
+
 def renew(db: Database, tier: str) -> Deployment:
     """Begins a new incarnation, after a restore. Processes that run must be started again to notice."""
     with db.transaction() as tx:

@@ -23,6 +23,8 @@ class Identity:
     on_behalf_of: str = ""
     # Unit that stands on papers and timeline: the first of the token's units.
     unit: str = field(default="")
+    # Sign-in by which the caller holds the token, known to the gateway alone; empty for programs and for services.
+    session: str = ""
 
     def may(self, permission: str) -> bool:
         """Whether the caller's roles hold this permission."""

@@ -51,6 +51,7 @@ from sqlalchemy.engine import URL
 from sqlalchemy.exc import OperationalError
 
 from services.chassis import grants
+from services.chassis import directory_tables  # noqa: F401 - its tables belong to the chassis too
 from services.chassis.tables import metadata as chassis_metadata
 
 __all__ = [
@@ -181,7 +182,9 @@ def differences_ignored(_thing: object, name: str | None, kind: str, _reflected:
 
 
 def _config(name: str) -> Config:
-    tree = SERVICES / name / "migrations"
+    # The gateway keeps a database too and lies beside the services.
+    folder = SERVICES / name if (SERVICES / name).is_dir() else SERVICES.parent / name
+    tree = folder / "migrations"
     if not (tree / "env.py").is_file():
         raise MigrationFailed(f"服务 {name} 没有数据库迁移。 There are no migrations for a service {name}.")
     config = Config()

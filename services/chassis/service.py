@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import grpc
 
+from services.chassis.calendar import WorkCalendar
 from services.chassis.database import Database, Tx
 from services.chassis.deadline import Deadline
 from services.chassis.listeners import Listeners
 from services.chassis.settings import Settings
+
+
+class Part(Protocol):
+    """Something that runs beside a service's RPCs and ends when told."""
+
+    def start(self) -> Any:
+        """Begins its work on threads of its own."""
+
+    def stop(self) -> Any:
+        """Ends it; what is in flight is finished or left for the next start."""
 
 
 @dataclass(frozen=True)
@@ -29,3 +41,9 @@ class Service:
     on_crossing: Callable[[Tx, Deadline, str], None]
     # Loads what the service ships with (divisions, units); repeating it changes nothing. Returns rows written.
     seed: Callable[[Database], int] = field(default=lambda _db: 0)
+    # Loads what a demonstration shows beside that (invented posts and staff). Returns rows written.
+    seed_demo: Callable[[Database], int] = field(default=lambda _db: 0)
+    # The working calendar as it stands; the same object until it changes.
+    calendar: Callable[[], WorkCalendar] = WorkCalendar.published
+    # What else runs beside the RPCs in `serve` and `all`, such as the jobs that read registers; made when started.
+    parts: Callable[[], Sequence[Part]] = field(default=tuple)

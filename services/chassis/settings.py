@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
+from urllib.parse import urlsplit
 
 # Ports on loopback where neighbours are looked for when no address is set.
-DEFAULT_PORTS = {"petition": 50051, "mediation": 50052}
+DEFAULT_PORTS = {"petition": 50051, "mediation": 50052, "grid": 50053}
+
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class SettingsMissing(Exception):
@@ -35,6 +40,54 @@ def _port(text: str) -> int:
     return port
 
 
+def _networks(text: str) -> tuple[Network, ...]:
+    try:
+        return tuple(ipaddress.ip_network(one.strip()) for one in text.split(",") if one.strip())
+    except ValueError:
+        raise ValueError("addresses or networks separated by commas, such as 10.0.0.5,10.1.0.0/16") from None
+
+
+def _seconds(text: str) -> int:
+    seconds = int(text)
+    if not 1 <= seconds <= 30 * 86_400:
+        raise ValueError("a number of seconds from 1 to 2592000")
+    return seconds
+
+
+class Rate(NamedTuple):
+    """So many calls a second in the long run, and so many at once."""
+
+    per_s: float
+    burst: int
+
+
+def _rate(text: str) -> Rate:
+    per_s, slash, burst = text.partition("/")
+    try:
+        rate = Rate(float(per_s), int(burst if slash else max(1, round(float(per_s)))))
+    except (ValueError, OverflowError):
+        rate = Rate(0, 0)
+    if not (0 < rate.per_s <= 1e6 and 1 <= rate.burst <= 10**6):
+        raise ValueError("calls a second and calls at once, such as 50/200 or 0.2/20; 1000000/1000000 is no limit")
+    return rate
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(word.strip().lower().rstrip("/") for word in text.split(",") if word.strip())
+
+
+def _yes(text: str) -> bool:
+    if text.lower() not in ("1", "true", "yes", "0", "false", "no"):
+        raise ValueError("1 or 0")
+    return text.lower() in ("1", "true", "yes")
+
+
+def _blobs(text: str) -> str:
+    if not text.startswith("s3://"):
+        raise ValueError("s3://key:secret@bucket/folder?endpoint=https://host&region=…")
+    return text
+
+
 def _bus(text: str) -> str:
     if text != "local:" and not text.startswith(("amqp://", "amqps://")):
         raise ValueError("local: or amqp://user:password@host:port/vhost")
@@ -45,6 +98,13 @@ def _text_of(env: Mapping[str, str], name: str) -> str:
     """The value of a variable, or what the file holds that NAME_FILE names."""
     file = env.get(f"{name}_FILE", "")
     return env.get(name, "") or (Path(file).read_text().strip() if file else "")
+
+
+def _public_url(text: str) -> str:
+    parts = urlsplit(text)
+    if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment or parts.username:
+        raise ValueError("https://host or https://host/path, without ? and #")
+    return text.rstrip("/")
 
 
 def _one_of(*names: str) -> Callable[[str], str]:
@@ -98,12 +158,45 @@ class Settings:
     )
     gateway_host: str = _setting("GATEWAY_HOST", "address that the gateway listens on", "127.0.0.1")
     gateway_port: int = _setting("GATEWAY_PORT", "port of the gateway", 8080, _port)
+    trusted_proxies: tuple[Network, ...] = _setting(
+        "TRUSTED_PROXIES", "addresses or networks of proxies whose X-Forwarded-For is believed", (), _networks
+    )
+    allowed_hosts: tuple[str, ...] = _setting(
+        "ALLOWED_HOSTS", "host names that the gateway answers to, separated by commas; unset: any", (), _words
+    )
+    cors_origins: tuple[str, ...] = _setting(
+        "CORS_ORIGINS", "origins whose scripts may call, such as https://app.example.cn; unset: none", (), _words
+    )
+    rate_account: Rate = _setting(
+        "RATE_ACCOUNT", "calls a second / at once of one account, per gateway process", Rate(50, 200), _rate
+    )
+    rate_source: Rate = _setting(
+        "RATE_SOURCE", "the same of an address without sign-in: pages, open reads, refused tokens", Rate(20, 100), _rate
+    )
+    rate_sign_in: Rate = _setting("RATE_SIGN_IN", "the same of signing in, per address", Rate(5, 100), _rate)
+    rate_token: Rate = _setting("RATE_TOKEN", "the same of POST /v1/token, per address", Rate(5, 50), _rate)
+    rate_track: Rate = _setting("RATE_TRACK", "the same of looks at cases by code, per address", Rate(1, 30), _rate)
+    rate_filing: Rate = _setting(
+        "RATE_FILING", "the same of what citizens send without sign-in, per address", Rate(0.2, 20), _rate
+    )
+    session_idle_s: int = _setting("SESSION_IDLE_S", "seconds of rest after which a session ends", 1800, _seconds)
+    session_longest_s: int = _setting("SESSION_LONGEST_S", "seconds after which it ends anyway", 43_200, _seconds)
+    session_token_s: int = _setting("SESSION_TOKEN_S", "seconds that an access token lives", 600, _seconds)
+    internal_token_s: int = _setting(
+        "INTERNAL_TOKEN_S", "seconds that a token between gateway and service lives, and one of POST /v1/token", 300,
+        _seconds,
+    )  # fmt: skip
+    password_max_days: int = _setting(
+        "PASSWORD_MAX_DAYS", "days after which a password must be changed; 0: never (GB/T 22239 8.1.4.1)", 90, int
+    )
+    demo: bool = _setting("DEMO", "1: seed makes the demo accounts, for trying out; never in production", False, _yes)
     petition_address: str = _setting(
         "PETITION_ADDRESS", "host:port of petition", f"127.0.0.1:{DEFAULT_PORTS['petition']}"
     )
     mediation_address: str = _setting(
         "MEDIATION_ADDRESS", "host:port of mediation", f"127.0.0.1:{DEFAULT_PORTS['mediation']}"
     )
+    grid_address: str = _setting("GRID_ADDRESS", "host:port of grid", f"127.0.0.1:{DEFAULT_PORTS['grid']}")
     token_keys: Path | None = _setting(
         "TOKEN_KEYS", "file of public keys (JWKS); default DATA_DIR/keys/tokens.jwks", None, Path
     )
@@ -124,7 +217,30 @@ class Settings:
         "LOG_LEVEL", "DEBUG, INFO, WARNING or ERROR", "INFO", _one_of("DEBUG", "INFO", "WARNING", "ERROR")
     )
     sweep_interval_s: float = _setting("SWEEP_INTERVAL_S", "seconds between two looks at the clocks", 5.0, float)
+    public_url: str = _setting(
+        "PUBLIC_URL", "address at which citizens reach the gateway, for the QR of slips, such as https://zz.example", "",
+        _public_url,
+    )  # fmt: skip
+    slip_font: Path = _setting(
+        "SLIP_FONT", "Chinese TrueType font of PDF slips (Debian: fonts-wqy-microhei)",
+        Path("/usr/share/fonts/truetype/wqy/wqy-microhei.ttc"), Path,
+    )  # fmt: skip
+    filings_per_hour: int = _setting("FILINGS_PER_HOUR", "online filings that one source may make in an hour", 5, int)
+    filings_per_day: int = _setting("FILINGS_PER_DAY", "online filings that one source may make in a day", 20, int)
+    streams: int = _setting("STREAMS", "event streams that one gateway replica keeps open", 200, int)
+    streams_per_account: int = _setting("STREAMS_PER_ACCOUNT", "event streams of one account at a replica", 4, int)
     outbox_keep_days: int = _setting("OUTBOX_KEEP_DAYS", "days that sent events are kept for a resend", 7, int)
+    blob_url: str | None = _setting(
+        "BLOB_URL",
+        "bucket for files, s3://key:secret@bucket/folder?endpoint=https://host; unset: rows of the database",
+        None,
+        _blobs,
+    )
+    case_files: int = _setting("CASE_FILES", "files that a case may hold", 100, int)
+    case_files_mb: int = _setting("CASE_FILES_MB", "MiB that the files of a case may have together", 200, int)
+    removed_files_keep_days: int = _setting(
+        "REMOVED_FILES_KEEP_DAYS", "days after which the bytes of a removed file are deleted", 180, int
+    )
     holidays: Path | None = _setting("HOLIDAYS", "holiday table of your own (CSV); default the shipped one", None, Path)
 
     @classmethod

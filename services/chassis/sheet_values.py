@@ -19,6 +19,7 @@ _UNITS = re.compile(r"(人次|批次|人|批|件|名|个|位)$")
 _FROM_1900, _FROM_1904 = date(1899, 12, 30), date(1904, 1, 1)
 _YES = frozenset({"是", "有", "√", "✓", "✔", "y", "yes", "true", "1", "对"})
 _NO = frozenset({"", "否", "无", "×", "✗", "x", "n", "no", "false", "0", "-", "—", "/"})
+FORMULA_SIGNS = "=+-@\t\r\uff1d\uff0b\uff0d\uff20"
 # Digits that a number in a sheet keeps; a longer one has lost its end.
 EXACT_DIGITS = 15
 
@@ -34,7 +35,9 @@ def text(cell: Cell) -> str:
         return "是" if cell else "否"
     if isinstance(cell, float):
         return str(int(cell)) if cell.is_integer() and abs(cell) < 1e18 else repr(cell)
-    return str(cell).strip()
+    written = str(cell).strip()
+    # The apostrophe that keeps a text from being taken for a formula.
+    return written[1:] if len(written) > 1 and written[0] == "'" and written[1] in FORMULA_SIGNS else written
 
 
 def day(cell: Cell, *, date1904: bool = False) -> date | None:

@@ -18,7 +18,7 @@ import pytest
 from alembic.migration import MigrationContext
 from alembic.operations import Operations
 
-from services.chassis import migrations, migrations_v1
+from services.chassis import migrations, migrations_v1, migrations_v2
 from services.chassis.database import Database
 
 BACKENDS = ["sqlite", pytest.param("postgresql", marks=pytest.mark.servers)]
@@ -87,4 +87,6 @@ def service_db(new_url: Callable[[], str]) -> Iterator[Callable[[str], Database]
 def create_chassis_tables(database: Database) -> None:
     """The schema of the chassis alone, made by the migration's own code."""
     with database.transaction() as tx:
-        migrations_v1.create(Operations(MigrationContext.configure(tx.conn)))
+        operations = Operations(MigrationContext.configure(tx.conn))
+        migrations_v1.create(operations)
+        migrations_v2.create(operations)

@@ -43,8 +43,8 @@ class Entry:
 
 def add(
     tx: Tx, subject_id: str, kind: str, zh: str, en: str, *, actor: str | None = None, unit: str | None = None
-) -> None:
-    """Writes one line. The caller holds the lock on the subject's row, so that no two lines get one number."""
+) -> str:
+    """Writes one line, returns its id. The caller holds the lock on the subject's row, so that no two get one number."""
     values = {
         "id": ids.uuid7(),
         "subject_id": subject_id,
@@ -56,6 +56,7 @@ def add(
         "unit": tx.identity.unit if unit is None else unit,
     }
     tx.put(_ADD, values)
+    return str(values["id"])
 
 
 def page(conn: Connection, subject_id: str, after_seq: int, limit: int) -> list[Entry]:

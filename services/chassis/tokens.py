@@ -74,6 +74,7 @@ def sign(
         "scope": identity.scope,
         "perms": sorted(identity.permissions),
         "obo": identity.on_behalf_of,
+        **({"sid": identity.session} if identity.session else {}),
     }
     return jwt.encode({"alg": ALGORITHM, "kid": key.kid}, claims, key, algorithms=[ALGORITHM])
 
@@ -261,6 +262,7 @@ def _proved(claims: dict[str, Any], tier: str) -> _Proved:
         permissions=frozenset(_texts(claims.get("perms", []))),
         on_behalf_of=_text(claims.get("obo", "")),
         unit=units[0] if units else "",
+        session=_text(claims.get("sid", "")),
     )
     if not identity.account:
         raise ValueError("speaks for nobody")

@@ -12,7 +12,7 @@ from alembic.migration import MigrationContext
 from alembic.operations import Operations
 from sqlalchemy import create_engine, inspect, text
 
-from services.chassis import migrations, migrations_v1
+from services.chassis import migrations, migrations_v1, migrations_v2
 from services.chassis.database import Database
 from services.chassis.migrations import MigrationFailed
 
@@ -35,13 +35,14 @@ FIRST = """
 from alembic import op
 from sqlalchemy import Column, ForeignKey, String
 
-from services.chassis import migrations_v1
+from services.chassis import migrations_v1, migrations_v2
 
 revision, down_revision, branch_labels, depends_on = "0001", None, None, None
 
 
 def upgrade() -> None:
     migrations_v1.create(op)
+    migrations_v2.create(op)
     op.create_table("cases", Column("id", String(36), primary_key=True), Column("name", String(20)))
     op.create_table("parts", Column("id", String(36), primary_key=True),
                     Column("case_id", String(36), ForeignKey("cases.id", ondelete="CASCADE"), nullable=False))
@@ -50,6 +51,7 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_table("parts")
     op.drop_table("cases")
+    migrations_v2.drop(op)
     migrations_v1.drop(op)
 """
 
@@ -173,7 +175,9 @@ print(migrations.migrate("archive", {url!r}))
         migrations.migrate("archive", url)
         database = Database(url)
         with database.transaction() as tx:
-            migrations_v1.drop(Operations(MigrationContext.configure(tx.conn)))
+            operations = Operations(MigrationContext.configure(tx.conn))
+            migrations_v2.drop(operations)
+            migrations_v1.drop(operations)
         database.close()
         assert tables(url) == {"cases", "parts", "alembic_version"}
 

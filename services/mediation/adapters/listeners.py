@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import date
 
 from protos.petition.v1.events_pb2 import MediationRequested, MediationWithdrawn, PetitionClockCrossed
+from services.chassis import directory
 from services.chassis.database import Tx
 from services.chassis.listeners import Delivery, Listeners
 from services.mediation.adapters import messages
@@ -15,6 +16,7 @@ from services.mediation.application import use_cases
 def listen(store: Store) -> Listeners:
     """The table of mediation's listeners, acting on its store."""
     listeners = Listeners()
+    directory.listen(listeners)
 
     @listeners.on("petition", MediationRequested)
     def open_requested_mediation(tx: Tx, event: MediationRequested, delivery: Delivery) -> None:

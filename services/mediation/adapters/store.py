@@ -14,6 +14,7 @@ from services.chassis import audit, clock, deadline_store, outbox, referrals, se
 from services.chassis.calendar import WorkCalendar
 from services.chassis.database import Database, Tx
 from services.chassis.deadline import Limit
+from services.chassis.directory import Directory
 from services.chassis.identity import Identity
 from services.chassis.masking import mask_text
 from services.chassis.referral import Referral
@@ -237,8 +238,23 @@ class Store:
 
     db: Database
     tier: str
-    unit: str
-    calendar: WorkCalendar
+    directory: Directory
+    # An operator's own table; None: the directory's, as it stands.
+    own_calendar: WorkCalendar | None = None
+
+    @property
+    def calendar(self) -> WorkCalendar:
+        """The working calendar that counts now."""
+        return self.own_calendar or self.directory.calendar()
+
+    @property
+    def unit(self) -> str:
+        """The unit that runs the mediation centre of this tier: in a town the one that runs both centres."""
+        found = self.directory.unit_for("mediation", self.tier) or self.directory.unit_for("town", self.tier)
+        if found is None:
+            # No refusal: what was asked waits until the directory knows a centre.
+            raise LookupError("the directory names no unit that mediates in this tier")
+        return found.code
 
     @contextmanager
     def transaction(self) -> Iterator[MediationTx]:

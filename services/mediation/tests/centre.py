@@ -18,6 +18,7 @@ from services.chassis import clock, identity, referrals
 from services.chassis.applier import Applier
 from services.chassis.calendar import WorkCalendar
 from services.chassis.database import Database, Tx
+from services.chassis.directory import Directory
 from services.chassis.identity import Identity
 from services.chassis.ids import uuid7
 from services.chassis.listeners import Delivery
@@ -83,7 +84,7 @@ class Centre:
     def __init__(self, db: Database, directory: Path) -> None:
         self.db = db
         self.service = wiring.build(Settings(tier=TIER, data_dir=directory), db=db)
-        self.store = Store(db, TIER, wiring.MEDIATION_UNIT, WorkCalendar.published())
+        self.store = Store(db, TIER, Directory(db), WorkCalendar.published())
         self.rpc = MediationService(self.store)
 
     def __enter__(self) -> Centre:

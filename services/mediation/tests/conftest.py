@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from services.chassis import migrations
+from services.chassis import directory_store, migrations
 from services.chassis.database import Database
 from services.mediation.tests.centre import Centre
 from services.mediation.tests.wire import Wire, a_wire
@@ -19,10 +19,11 @@ from services.mediation.tests.wire import Wire, a_wire
 
 @pytest.fixture(scope="session")
 def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SQLite database with mediation's schema."""
+    """A SQLite database with mediation's schema and the shipped directory."""
     path = tmp_path_factory.mktemp("mediation") / "template.db"
     migrations.migrate("mediation", f"sqlite:///{path}")
     db = Database(f"sqlite:///{path}")
+    directory_store.seed(db)
     with db.engine.connect() as conn:
         conn.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
     db.close()
@@ -37,6 +38,7 @@ def mediation_db(backend: str, new_url: Callable[[], str], template: Path) -> It
         shutil.copy(template, str(db.url.database))
     else:
         migrations.migrate("mediation", db.url.render_as_string(hide_password=False))
+        directory_store.seed(db)
     yield db
     db.close()
 

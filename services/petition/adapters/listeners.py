@@ -12,6 +12,7 @@ from protos.mediation.v1.events_pb2 import (
     MediationReturned,
     MediationSettled,
 )
+from services.chassis import directory
 from services.chassis.database import Tx
 from services.chassis.listeners import Delivery, Listeners
 from services.petition.adapters import messages
@@ -22,6 +23,7 @@ from services.petition.application.ports import Work
 def listen(work: Callable[[Tx], Work]) -> Listeners:
     """The table of petition's listeners."""
     listeners = Listeners()
+    directory.listen(listeners)
 
     @listeners.on("mediation", MediationAccepted)
     def hand_over(tx: Tx, event: MediationAccepted, _: Delivery) -> None:

@@ -19,7 +19,7 @@ from services.chassis.referral import Referral, ReferralState
 from services.chassis.refusal import Invalid
 from services.petition.application.answers import Answer
 from services.petition.application.masked import MaskedCase
-from services.petition.application.ports import Division, Filters, Line
+from services.petition.application.ports import Filters, Line
 from services.petition.application.reveal import Revealed
 from services.petition.domain.limits import LIMITS
 from services.petition.domain.petition import (
@@ -74,6 +74,11 @@ def registration(request: pb.RegisterPetitionRequest, today: date) -> Registrati
         person_count=request.person_count,
         accused_unit=request.accused_unit.strip(),
         earlier_case_number=request.earlier_case_number.strip(),
+        batch_no=request.batch_no.strip(),
+        leader_reception=request.leader_reception,
+        repeated=request.repeated,
+        external_no=request.external_no.strip(),
+        source_system=request.source_system.strip(),
     )
 
 
@@ -88,6 +93,11 @@ def filters(request: pb.ListPetitionsRequest) -> Filters:
         text=request.text.strip(),
         colour=term(Colour, request.colour) if request.colour else None,
         case_number=request.case_number.strip(),
+        external_no=request.external_no.strip(),
+        source_system=request.source_system.strip(),
+        leader_reception=request.leader_reception,
+        import_job_id=request.import_job_id.strip(),
+        suspected_duplicate=request.suspected_duplicate,
     )
 
 
@@ -104,12 +114,14 @@ def petition(shown: MaskedCase, at: datetime) -> pb.Petition:
         petition_class=number(p.petition_class), division_code=p.division_code, division_name=shown.division_name,
         person_count=p.person_count, representatives=map(_person, p.representatives), subject=p.subject,
         content=p.content, registered_unit=p.registered_unit, responsible_unit=p.responsible_unit, officer=p.officer,
-        registered_at=_stamp(p.registered_at), received_on=p.received_on.isoformat(),
+        registered_at=stamp(p.registered_at), received_on=p.received_on.isoformat(),
         clocks=[_clock(deadline, at) for deadline in shown.deadlines], referrals=map(_referral, shown.referrals),
         outcome=number(p.outcome), opinion=p.opinion, legal_basis=p.legal_basis, reason=p.reason,
         route=number(p.route), satisfaction=number(p.satisfaction), evaluation_comment=p.evaluation_comment,
         owner_service=p.owner_service, owner_tier=p.owner_tier, origin_tier=p.origin_tier, owner_epoch=p.owner_epoch,
-        earlier_case_number=p.earlier_case_number,
+        earlier_case_number=p.earlier_case_number, batch_no=p.batch_no, leader_reception=p.leader_reception,
+        repeated=p.repeated, external_no=p.external_no, source_system=p.source_system, import_job_id=p.import_job_id,
+        suspected_duplicate_of=p.suspected_duplicate_of,
     )  # fmt: skip
 
 
@@ -121,14 +133,9 @@ def revealed(shown: Revealed) -> pb.RevealPetitionResponse:
 def timeline_entry(line: Line) -> pb.TimelineEntry:
     """A line of the timeline."""
     return pb.TimelineEntry(
-        id=line.id, at=_stamp(line.at), kind=line.kind, text=line.text_zh, text_en=line.text_en, actor=line.actor,
+        id=line.id, at=stamp(line.at), kind=line.kind, text=line.text_zh, text_en=line.text_en, actor=line.actor,
         unit=line.unit, seq=line.seq,
     )  # fmt: skip
-
-
-def division(found: Division) -> pb.Division:
-    """A division of the statistical table."""
-    return pb.Division(code=found.code, name=found.name, level=found.level, parent_code=found.parent)
 
 
 def event(fact: Fact) -> Message:
@@ -181,15 +188,16 @@ def _clock(deadline: Deadline, at: datetime) -> pb.Clock:
 def _referral(referral: Referral) -> pb.Referral:
     return pb.Referral(
         id=referral.id, to_service=referral.to_service, state=number(referral.state), reason=referral.reason,
-        answer=referral.answer, sent_at=_stamp(referral.sent_at),
-        answered_at=_stamp(referral.answered_at) if referral.answered_at else None,
+        answer=referral.answer, sent_at=stamp(referral.sent_at),
+        answered_at=stamp(referral.answered_at) if referral.answered_at else None,
     )  # fmt: skip
 
 
-def _stamp(at: datetime) -> Timestamp:
-    stamp = Timestamp()
-    stamp.FromDatetime(at)
-    return stamp
+def stamp(at: datetime) -> Timestamp:
+    """An instant, as the contract writes it."""
+    found = Timestamp()
+    found.FromDatetime(at)
+    return found
 
 
 def _iso(day: date | None) -> str:

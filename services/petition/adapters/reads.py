@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 
 from sqlalchemy import (
@@ -26,8 +26,8 @@ from services.chassis.database import Database
 from services.chassis.deadline import Deadline
 from services.chassis.identity import Identity
 from services.petition.adapters.store import COLUMNS, persons_of, persons_of_one, petition_of
-from services.petition.adapters.tables import divisions, petition_persons, petitions
-from services.petition.application.ports import Case, Directory, Division, Filters, Line, Position
+from services.petition.adapters.tables import petition_persons, petitions
+from services.petition.application.ports import Case, Directory, Filters, Line, Position
 from services.petition.domain.petition import APPLICANT, Petition
 from services.petition.domain.visibility import READ_ALL
 
@@ -62,20 +62,28 @@ class SqlReads:
 
     def page(self, caller: Identity, filters: Filters, after: Position | None, limit: int, at: datetime) -> list[Case]:
         """Petitions that the caller may see, newest first."""
-        query = _NEWEST.where(*_seen_by(caller), *self._narrowed(filters, at)).limit(limit)
+        query = _NEWEST.where(*seen_by(caller), *self._narrowed(filters, at)).limit(limit)
         return self._cases(self._conn.execute(_following(query, after)).mappings().all())
+
+    def by_day(
+        self, caller: Identity, filters: Filters, after: tuple[date, str] | None, limit: int, at: datetime
+    ) -> list[Case]:
+        """The same petitions in the order in which they came, as a register has them."""
+        query = select(*COLUMNS).where(*seen_by(caller), *self._narrowed(filters, at))
+        if after is not None:
+            position = tuple_(literal(after[0], _C.received_on.type), literal(after[1], _C.id.type))
+            query = query.where(tuple_(_C.received_on, _C.id) > position)
+        query = query.order_by(_C.received_on, _C.id).limit(limit)
+        return self._cases(self._conn.execute(query).mappings().all())
+
+    def matching(self, caller: Identity, filters: Filters, at: datetime) -> Select[Any]:
+        """The ids of the petitions that a list would show."""
+        return select(_C.id).where(*seen_by(caller), *self._narrowed(filters, at))
 
     def timeline(self, petition_id: str, after_seq: int, limit: int) -> list[Line]:
         """Lines of a case, oldest first."""
         found = timeline.page(self._conn, petition_id, after_seq, limit)
         return [Line(e.id, e.seq, e.at, e.kind, e.text_zh, e.text_en, e.actor, e.unit) for e in found]
-
-    def divisions(self, parent: str, after: str, limit: int) -> list[Division]:
-        """Divisions by code; with a parent only those directly under it."""
-        query = select(divisions).where(divisions.c.code > after).order_by(divisions.c.code).limit(limit)
-        if parent:
-            query = query.where(divisions.c.parent == parent)
-        return [Division(**row) for row in self._conn.execute(query).mappings()]
 
     def _cases(self, rows: Sequence[RowMapping]) -> list[Case]:
         ids = [row["id"] for row in rows]
@@ -92,7 +100,7 @@ class SqlReads:
         return division.name if division else ""
 
     def _narrowed(self, filters: Filters, at: datetime) -> Iterator[ColumnElement[bool]]:
-        yield from _narrowed_by_row(filters)
+        yield from narrowed_by_row(filters)
         if filters.text:
             yield search_store.clause(self._db, _C.id, filters.text)
         if filters.colour is not None:
@@ -101,7 +109,7 @@ class SqlReads:
             yield _C.id.in_(_of_person(filters.person_key, filters.person_hash))
 
 
-def _seen_by(caller: Identity) -> Iterator[ColumnElement[bool]]:
+def seen_by(caller: Identity) -> Iterator[ColumnElement[bool]]:
     """The rule of `domain/visibility.py` as SQL."""
     if not caller.scope:
         yield false()
@@ -112,7 +120,8 @@ def _seen_by(caller: Identity) -> Iterator[ColumnElement[bool]]:
         yield or_(_C.registered_unit.in_(units), _C.responsible_unit.in_(units))
 
 
-def _narrowed_by_row(filters: Filters) -> Iterator[ColumnElement[bool]]:
+def narrowed_by_row(filters: Filters) -> Iterator[ColumnElement[bool]]:
+    """What the petition's own row says to the filters."""
     if filters.states:
         yield _C.state.in_(sorted(filters.states))
     if filters.channels:
@@ -123,6 +132,16 @@ def _narrowed_by_row(filters: Filters) -> Iterator[ColumnElement[bool]]:
         yield _C.received_on >= filters.received_from
     if filters.received_to is not None:
         yield _C.received_on <= filters.received_to
+    if filters.external_no:
+        yield _C.external_no == filters.external_no
+    if filters.source_system:
+        yield _C.source_system == filters.source_system
+    if filters.leader_reception:
+        yield _C.leader_reception
+    if filters.import_job_id:
+        yield _C.import_job_id == filters.import_job_id
+    if filters.suspected_duplicate:
+        yield _C.suspected_duplicate_of != ""
     if filters.case_number:
         yield _C.case_number == str(parse_case_number(filters.case_number))
 

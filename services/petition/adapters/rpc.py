@@ -14,6 +14,7 @@ from services.chassis import clock, identity
 from services.chassis.calendar import WorkCalendar
 from services.chassis.codes import display_public_code, keyed_hash, new_public_code
 from services.chassis.database import Database, Tx
+from services.chassis.directory import Directory
 from services.chassis.ids import uuid7
 from services.chassis.numbers import Numbers
 from services.chassis.requests import Once
@@ -23,7 +24,6 @@ from services.petition.adapters.reads import SqlReads
 from services.petition.adapters.store import SqlWork, person_hash
 from services.petition.application import queries, use_cases
 from services.petition.application.masked import mask
-from services.petition.application.ports import Directory
 from services.petition.application.queries import PageRequest
 from services.petition.application.reveal import reveal_petition
 from services.petition.domain import registration
@@ -42,10 +42,16 @@ class Office:
     db: Database
     tier: str
     hash_key: bytes
-    calendar: WorkCalendar
+    # An operator's own table; None: the directory's, as it stands.
+    own_calendar: WorkCalendar | None
     directory: Directory
     numbers: Numbers
     once: Once
+
+    @property
+    def calendar(self) -> WorkCalendar:
+        """The working calendar that counts now."""
+        return self.own_calendar or self.directory.calendar()
 
     def work(self, tx: Tx) -> SqlWork:
         """An open transaction, as the use cases see it."""
@@ -144,13 +150,6 @@ class PetitionService(PetitionServiceServicer):
         with self.office.db.transaction() as tx:
             shown = reveal_petition(self.office.work(tx), request.id, request.fields, request.reason)
         return messages.revealed(shown)
-
-    def ListDivisions(self, request: pb.ListDivisionsRequest, _: Context) -> pb.ListDivisionsResponse:
-        wanted = PageRequest(request.page_size, request.page_token)
-        with self.office.db.reading() as conn:
-            page = queries.list_divisions(self.office.reads(conn), request.parent_code, wanted)
-        divisions = [messages.division(found) for found in page.items]
-        return pb.ListDivisionsResponse(divisions=divisions, next_page_token=page.next_token)
 
     def _change(self, deed: Callable[[SqlWork], Petition]) -> pb.Petition:
         with self.office.db.transaction() as tx:

@@ -15,8 +15,9 @@ from services.chassis.calendar import WorkCalendar
 from services.chassis.clock import legal_date
 from services.chassis.codes import keyed_hash, normalise_id_no, normalise_phone, normalise_public_code
 from services.chassis.database import Tx
-from services.chassis.deadline import OPEN, Deadline, Limit
+from services.chassis.deadline import OPEN, Deadline, Limit, start
 from services.chassis.identity import Identity
+from services.chassis.ids import uuid7
 from services.chassis.masking import mask_text
 from services.chassis.reads import Read
 from services.chassis.referral import Referral
@@ -24,7 +25,7 @@ from services.chassis.search import normalise
 from services.chassis.tables import deadlines
 from services.chassis.tables import referrals as referrals_table
 from services.chassis.writes import Write
-from services.petition.adapters import messages
+from services.petition.adapters import messages, progress
 from services.petition.adapters.tables import petition_persons, petitions
 from services.petition.application.ports import Directory
 from services.petition.application.use_cases import no_petition
@@ -49,6 +50,11 @@ _SAVE = Write(
     update(petitions)
     .where(petitions.c.id == bindparam("petition_id"))
     .values({name: bindparam(name) for name in _CHANGING})
+)
+_EXTERNAL = Read(
+    select(petitions.c.id).where(
+        petitions.c.source_system == bindparam("source_system"), petitions.c.external_no == bindparam("external_no")
+    )
 )
 _ADD_PERSON = Write(insert(petition_persons).inline())
 _PERSONS_OF_ONE = Read(
@@ -91,6 +97,11 @@ class SqlPetitions:
         values = _values(petition)
         self._tx.put(_SAVE, {"petition_id": petition.id, **{name: values[name] for name in _CHANGING}})
 
+    def has_external(self, source_system: str, external_no: str) -> bool:
+        """Whether a case of another system is here already."""
+        wanted = {"source_system": source_system, "external_no": external_no}
+        return _EXTERNAL.first(self._tx.seeing(petitions), wanted) is not None
+
     def add_persons(self, petition_id: str, persons: Iterable[Person]) -> None:
         """Keeps persons with the hashes by which they are looked up."""
         for person in persons:
@@ -120,6 +131,19 @@ class SqlClocks:
         """Starts a clock."""
         self._known.clear()
         return deadline_store.open_deadline(self._tx, limit, SUBJECT, petition_id, on, self._calendar)
+
+    def enter(
+        self, limit: Limit, petition_id: str, on: date, *, met_on: date | None = None, cancelled: bool = False
+    ) -> Deadline:
+        """Writes down a clock that started on a date gone by, as it stands by now."""
+        self._known.clear()
+        clock = start(limit, uuid7(), SUBJECT, petition_id, on, self._calendar)
+        if met_on is not None:
+            clock.meet(met_on)
+        elif cancelled:
+            clock.cancel()
+        deadline_store.add(self._tx, clock)
+        return clock
 
     def meet(self, petition_id: str, kind: str, on: date) -> None:
         """The duty was done."""
@@ -181,7 +205,7 @@ class SqlWork:
 
     def tell(self, petition_id: str, kind: str, zh: str, en: str) -> None:
         """Writes a line on the timeline."""
-        timeline.add(self.tx, petition_id, kind, zh, en)
+        progress.add(self.tx, petition_id, timeline.add(self.tx, petition_id, kind, zh, en))
 
     def record(self, action: str, petition_id: str, **details: object) -> None:
         """Writes an audit row."""

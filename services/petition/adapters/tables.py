@@ -2,13 +2,11 @@
 
 petitions         one row per registration; the public code as keyed hash only
 petition_persons  petitioners and the other side of a dispute, with keyed hashes for exact look-up
-divisions         copy of the statistical division table
-offices           copy of the units that can handle a petition
 """
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Date, ForeignKey, Index, Integer, MetaData, String, Table, Text, text
+from sqlalchemy import Boolean, Column, Date, ForeignKey, Index, Integer, MetaData, String, Table, Text, false, text
 
 from services.chassis.types import Instant
 
@@ -21,6 +19,11 @@ def _text(name: str) -> Column[str]:
 
 def _short(name: str, length: int = 64) -> Column[str]:
     return Column(name, String(length), nullable=False)
+
+
+def _later(name: str, length: int) -> Column[str]:
+    """A column of a later release: the one before writes rows without it."""
+    return Column(name, String(length), nullable=False, server_default="")
 
 
 petitions = Table(
@@ -53,9 +56,21 @@ petitions = Table(
     _short("owner_tier", 12),
     _short("origin_tier", 12),
     Column("owner_epoch", Integer, nullable=False),
+    _later("batch_no", 40),
+    Column("leader_reception", Boolean, nullable=False, server_default=false()),
+    Column("repeated", Boolean, nullable=False, server_default=false()),
+    _later("external_no", 64),
+    _later("source_system", 40),
+    _later("import_job_id", 36),
+    _later("suspected_duplicate_of", 25),
     # Each ends in the id, so that no page skips a row.
     Index("petitions_newest_first", "registered_at", "id"),
     Index("petitions_newest_of_state", "state", "registered_at", "id"),
+    Index("petitions_of_day", "received_on", "batch_no"),
+    Index("petitions_of_other_systems", "source_system", "external_no", unique=True,
+          postgresql_where=text("external_no <> ''"), sqlite_where=text("external_no <> ''")),
+    Index("petitions_of_import", "import_job_id",
+          postgresql_where=text("import_job_id <> ''"), sqlite_where=text("import_job_id <> ''")),
 )  # fmt: skip
 
 petition_persons = Table(
@@ -78,20 +93,4 @@ petition_persons = Table(
           postgresql_where=text("phone_hash IS NOT NULL"), sqlite_where=text("phone_hash IS NOT NULL")),
     Index("petition_persons_by_id_no", "id_no_hash",
           postgresql_where=text("id_no_hash IS NOT NULL"), sqlite_where=text("id_no_hash IS NOT NULL")),
-)  # fmt: skip
-
-divisions = Table(
-    "divisions", metadata,
-    Column("code", String(12), primary_key=True),
-    _text("name"),
-    _short("level", 20),
-    _short("parent", 12),
-    Index("divisions_of_parent", "parent", "code"),
-)  # fmt: skip
-
-offices = Table(
-    "offices", metadata,
-    Column("code", String(64), primary_key=True),
-    _text("name"),
-    _short("kind", 20),
 )  # fmt: skip

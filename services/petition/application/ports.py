@@ -8,29 +8,11 @@ from datetime import date, datetime
 from typing import Protocol
 
 from services.chassis.deadline import Colour, Deadline, Limit
+from services.chassis.directory_entries import Category, Division, Unit
 from services.chassis.identity import Identity
 from services.chassis.referral import Referral
 from services.petition.domain.petition import Fact, Person, Petition
 from services.petition.domain.terms import Channel, State
-
-
-@dataclass(frozen=True)
-class Division:
-    """A division of the statistical table 统计用区划代码."""
-
-    code: str
-    name: str
-    level: str
-    parent: str
-
-
-@dataclass(frozen=True)
-class Office:
-    """A unit that can handle petitions: `hall`, `mediation`, `command` or `department`."""
-
-    code: str
-    name: str
-    kind: str
 
 
 @dataclass(frozen=True)
@@ -55,6 +37,11 @@ class Filters:
     text: str = ""
     colour: Colour | None = None
     case_number: str = ""
+    external_no: str = ""
+    source_system: str = ""
+    leader_reception: bool = False
+    import_job_id: str = ""
+    suspected_duplicate: bool = False
     # Keyed hash of a petitioner's phone, identity number or name, and which of the three.
     person_key: str = ""
     person_hash: str = ""
@@ -83,13 +70,16 @@ class Line:
 
 
 class Directory(Protocol):
-    """The service's copy of divisions and offices."""
+    """The service's copy of the directory. Without a day: as it is today or, of what has ended, was last."""
 
-    def division(self, code: str) -> Division | None:
+    def division(self, code: str, on: date | None = None) -> Division | None:
         """The division of this code."""
 
-    def office(self, code: str) -> Office | None:
-        """The office of this code."""
+    def unit(self, code: str, on: date | None = None) -> Unit | None:
+        """The unit of this code."""
+
+    def category(self, code: str, on: date | None = None) -> Category | None:
+        """The category of this code."""
 
 
 class Petitions(Protocol):
@@ -104,6 +94,9 @@ class Petitions(Protocol):
     def save(self, petition: Petition) -> None:
         """Keeps what changed."""
 
+    def has_external(self, source_system: str, external_no: str) -> bool:
+        """Whether a case of another system is here already."""
+
     def add_persons(self, petition_id: str, persons: Iterable[Person]) -> None:
         """Keeps persons that became known later."""
 
@@ -113,6 +106,11 @@ class Clocks(Protocol):
 
     def open(self, limit: Limit, petition_id: str, on: date) -> Deadline:
         """Starts a clock on a date, which itself is not counted."""
+
+    def enter(
+        self, limit: Limit, petition_id: str, on: date, *, met_on: date | None = None, cancelled: bool = False
+    ) -> Deadline:
+        """Writes down a clock that started on a date gone by, as it stands by now."""
 
     def meet(self, petition_id: str, kind: str, on: date) -> None:
         """The duty was done."""
@@ -173,7 +171,7 @@ class Work(Protocol):
 
     @property
     def directory(self) -> Directory:
-        """Divisions and offices."""
+        """Divisions, units and categories."""
 
     def tell(self, petition_id: str, kind: str, zh: str, en: str) -> None:
         """Writes a line on the timeline. No personal data."""
@@ -199,6 +197,3 @@ class Reads(Protocol):
 
     def timeline(self, petition_id: str, after_seq: int, limit: int) -> list[Line]:
         """Lines of a case, oldest first."""
-
-    def divisions(self, parent: str, after: str, limit: int) -> list[Division]:
-        """Divisions by code."""

@@ -12,8 +12,9 @@ from services.chassis.deadline import Colour
 from services.chassis.identity import Identity
 from services.chassis.refusal import Invalid
 from services.petition.application.masked import MaskedCase, mask, mask_line
-from services.petition.application.ports import Division, Filters, Line, Position, Reads, Work
+from services.petition.application.ports import Filters, Line, Position, Reads, Work
 from services.petition.application.use_cases import no_petition
+from services.petition.domain.petition import Petition
 from services.petition.domain.visibility import may_see
 
 T = TypeVar("T")
@@ -56,7 +57,7 @@ def list_petitions(
             "colour takes COLOUR_GREEN, COLOUR_AMBER or COLOUR_RED.",
         )
     size, narrowed = paging.page_size(wanted.size), _fingerprint(filters)
-    after = _position(paging.decode_token(wanted.token, narrowed))
+    after = position_of(paging.decode_token(wanted.token, narrowed))
     found = reads.page(caller, filters, after, size + 1, now)
     token = ""
     if len(found) > size:
@@ -96,20 +97,20 @@ def list_timeline(reads: Reads, caller: Identity, petition_id: str, wanted: Page
     return Page(lines, token)
 
 
-def list_divisions(reads: Reads, parent: str, wanted: PageRequest) -> Page[Division]:
-    """The divisions that this tier knows, by code."""
-    size, narrowed = paging.page_size(wanted.size), f"divisions {parent}"
-    after = paging.decode_token(wanted.token, narrowed) or ("",)
-    found = reads.divisions(parent, after[0], size + 1)
-    token = paging.encode_token((found[size - 1].code,), narrowed) if len(found) > size else ""
-    return Page(found[:size], token)
+def seen_petition(reads: Reads, caller: Identity, petition_id: str) -> Petition:
+    """The petition alone, for reads beside it; what the caller may not see does not exist for them."""
+    petition = reads.petition(petition_id)
+    if petition is None or not may_see(caller, petition):
+        raise no_petition(petition_id)
+    return petition
 
 
 def _fingerprint(filters: Filters) -> str:
     return "|".join(str(sorted(value) if isinstance(value, frozenset) else value) for value in vars(filters).values())
 
 
-def _position(parts: tuple[str, ...] | None) -> Position | None:
+def position_of(parts: tuple[str, ...] | None) -> Position | None:
+    """Where a page goes on, as its token says."""
     if parts is None:
         return None
     try:

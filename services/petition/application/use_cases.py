@@ -8,7 +8,7 @@ from dataclasses import replace
 from services.chassis.identity import Identity
 from services.chassis.ids import uuid7
 from services.chassis.masking import mask_text
-from services.chassis.refusal import Forbidden, Invalid, NotFound
+from services.chassis.refusal import AlreadyExists, Forbidden, Invalid, NotFound
 from services.petition.application.ports import Case, Directory, Work
 from services.petition.domain import registration
 from services.petition.domain.limits import ACCEPT, CONCLUDE
@@ -35,11 +35,11 @@ from services.petition.domain.visibility import may_see
 
 def check_registration(directory: Directory, caller: Identity, draft: Registration) -> None:
     """Refuses a registration that breaks a rule, before a case number is spent on it."""
-    if directory.division(draft.division_code) is None:
+    if directory.division(draft.division_code, draft.received_on) is None:
         raise Invalid(
             "division_code",
-            f"没有区划代码 {draft.division_code},可用 GET /v1/divisions 查询。",
-            f"There is no division {draft.division_code}; GET /v1/divisions lists them.",
+            f"{draft.received_on} 没有区划代码 {draft.division_code},可用 GET /v1/divisions 查询。",
+            f"There is no division {draft.division_code} on {draft.received_on}; GET /v1/divisions lists them.",
         )
     if not caller.covers(draft.division_code):
         raise Forbidden("OUT_OF_SCOPE", "该属地不在您的管辖范围内。", "The division lies outside of your scope.")
@@ -52,7 +52,9 @@ def register_petition(work: Work, petition_id: str, draft: Registration, case_nu
     """A clerk registers what a citizen brings; the 15 days to accept or decline run from the day of receipt."""
     check_registration(work.directory, work.identity, draft)
     registration.check(draft, work.today)
-    petition = _registered(work, petition_id, draft, case_number)
+    if draft.external_no and work.petitions.has_external(draft.source_system, draft.external_no):
+        raise external_taken()
+    petition = registered(work, petition_id, draft, case_number)
     work.petitions.add(petition, public_code)
     # A late entry gives the office no more time: the law counts from the day on which it received the petition.
     clock = work.clocks.open(ACCEPT, petition.id, draft.received_on)
@@ -70,7 +72,7 @@ def accept_petition(work: Work, petition_id: str, responsible_unit: str = "") ->
     """An officer takes the petition on for a unit, which answers within 60 days from today."""
     petition = seen(work, petition_id)
     unit = responsible_unit or work.identity.unit
-    office = work.directory.office(unit)
+    office = work.directory.unit(unit, work.today)
     if office is None:
         zh, en = f"没有单位 {unit},请填写单位代码。", f"There is no unit {unit}; write a unit's code."
         raise Invalid("responsible_unit", zh, en)
@@ -178,7 +180,17 @@ def no_petition(petition_id: str) -> NotFound:
     return NotFound.thing("该信访件", "petition", petition_id)
 
 
-def _registered(work: Work, petition_id: str, draft: Registration, case_number: str) -> Petition:
+def external_taken() -> AlreadyExists:
+    """A case of another system comes in once."""
+    return AlreadyExists(
+        "EXTERNAL_NO_TAKEN",
+        "该来源系统的这个原系统编号已经登记过,可按原系统编号查询。",
+        "This number of that system is registered already; look for it by external_no.",
+    )
+
+
+def registered(work: Work, petition_id: str, draft: Registration, case_number: str) -> Petition:
+    """The petition that comes of a registration."""
     return Petition(
         id=petition_id,
         case_number=case_number,
@@ -196,13 +208,18 @@ def _registered(work: Work, petition_id: str, draft: Registration, case_number: 
         persons=[replace(person, id=uuid7(), side=APPLICANT) for person in draft.representatives],
         accused_unit=draft.accused_unit,
         earlier_case_number=draft.earlier_case_number,
+        batch_no=draft.batch_no,
+        leader_reception=draft.leader_reception,
+        repeated=draft.repeated,
+        external_no=draft.external_no,
+        source_system=draft.source_system,
     )
 
 
 def _check_accused(directory: Directory, caller: Identity, unit: str) -> None:
     if not unit:
         return
-    if directory.office(unit) is None:
+    if directory.unit(unit) is None:
         # A mistyped code would protect nobody, and the unit complained of would read the complaint.
         raise Invalid(
             "accused_unit",

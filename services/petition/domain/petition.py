@@ -118,6 +118,15 @@ class Petition:
     owner_service: str = PETITION
     # Counts transfers of ownership, so that an answer from before one is recognised.
     owner_epoch: int = 1
+    batch_no: str = ""
+    leader_reception: bool = False
+    # The same matter again, as the register says.
+    repeated: bool = False
+    external_no: str = ""
+    source_system: str = ""
+    import_job_id: str = ""
+    # Case number of one of the same day, batch and name.
+    suspected_duplicate_of: str = ""
 
     @property
     def representatives(self) -> list[Person]:

@@ -30,6 +30,11 @@ class Registration:
     person_count: int = 0
     accused_unit: str = ""
     earlier_case_number: str = ""
+    batch_no: str = ""
+    leader_reception: bool = False
+    repeated: bool = False
+    external_no: str = ""
+    source_system: str = ""
 
     @property
     def persons(self) -> int:
@@ -112,3 +117,9 @@ def _when(draft: Registration, today: date) -> Iterator[Violation]:
 
 def _before(draft: Registration) -> Iterator[Violation]:
     yield from _mistyped("earlier_case_number", parse_case_number, draft.earlier_case_number)
+    if draft.external_no and not draft.source_system:
+        yield Violation(
+            "source_system",
+            "填了原系统编号的,请同时填写来源系统的名称。",
+            "An external_no needs source_system, the name of the system that gave it.",
+        )

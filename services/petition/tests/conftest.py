@@ -13,7 +13,7 @@ import pytest
 
 from services.chassis import datakey, migrations
 from services.chassis.database import Database
-from services.petition.adapters.directory import seed
+from services.chassis.directory_store import seed
 from services.petition.tests.hall import Hall
 
 

@@ -6,6 +6,7 @@ import pytest
 from sqlalchemy import select
 
 from protos.link.v1.envelope_pb2 import Envelope
+from protos.grid.v1.events_pb2 import DirectoryPublished
 from protos.mediation.v1 import events_pb2 as mediation
 from protos.petition.v1 import petition_pb2 as pb
 from services.chassis import clock
@@ -38,8 +39,9 @@ def hear(hall, petition, *answers):
     return hall.get(petition.id)
 
 
-def test_petition_listens_to_everything_that_mediation_announces(hall):
-    assert hall.service.listeners.types() == {event.DESCRIPTOR.full_name for event in EVENTS}
+def test_petition_listens_to_everything_that_mediation_and_the_directory_announce(hall):
+    announced = {event.DESCRIPTOR.full_name for event in (*EVENTS, DirectoryPublished)}
+    assert hall.service.listeners.types() == announced
 
 
 def test_acceptance_makes_the_mediation_centre_the_owner_and_the_clock_runs_on(hall):

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from importlib import import_module
-
-from alembic.migration import MigrationContext
-from alembic.operations import Operations
+from alembic import command
 from sqlalchemy import inspect
 
-from services.chassis import migrations
-from services.petition.adapters.tables import metadata
+from services.chassis import directory_store, migrations
+from services.chassis.directory import Directory
+from services.chassis.directory_entries import Division, Unit
+from services.petition.adapters.schema import metadata
 
 TOGETHER = [migrations.chassis_metadata, metadata]
 
@@ -34,12 +33,34 @@ def test_migrating_again_changes_nothing(service_db):
     assert migrations.migrate("petition", url) == migrations.head("petition") == migrations.current(url)
 
 
-def test_the_first_step_can_be_taken_back(service_db, monkeypatch):
-    first = import_module("services.petition.migrations.versions.0001_petitions")
+def test_every_step_can_be_taken_back(service_db):
     db = service_db("petition")
-    with db.transaction() as tx:
-        operations = Operations(MigrationContext.configure(tx.conn))
-        monkeypatch.setattr(first, "op", operations)
-        first.downgrade()
+    downgrade(db, "base")
     left = set(inspect(db.engine).get_table_names())
     assert not left & set(metadata.tables)
+
+
+def test_an_older_copy_of_the_directory_moves_over_and_is_seeded_anew(service_db):
+    db = service_db("petition")
+    downgrade(db, "0004")
+    with db.transaction() as tx:
+        tx.conn.exec_driver_sql("INSERT INTO divisions VALUES ('341702102000', '旧名', 'town', '341702000000')")
+        tx.conn.exec_driver_sql("INSERT INTO offices VALUES ('341702-XFJ', '信访局', 'hall')")
+    migrations.migrate("petition", db.url.render_as_string(hide_password=False))
+    directory = Directory(db)
+    assert directory.division("341702102000") == Division("341702102000", "旧名", "town", "341702000000")
+    assert directory.unit("341702-XFJ") == Unit("341702-XFJ", "信访局", "hall")
+    assert directory_store.seed(db) > 1000
+    directory.forget()
+    moved = directory.division("341702102000")
+    assert moved is not None
+    assert moved.name == "涓桥镇"
+
+
+def downgrade(db, revision):
+    with db.engine.connect() as conn, conn.begin():
+        if db.is_sqlite:
+            conn.exec_driver_sql("BEGIN IMMEDIATE")
+        config = migrations._config("petition")
+        config.attributes["connection"] = conn
+        command.downgrade(config, revision)

@@ -95,7 +95,6 @@ def everything(hall: Hall, counter: Counter) -> None:
         counter.call("ListTimeline", pb.ListTimelineRequest(id=petition_id))
     assert len(counter.call("ListPetitions", pb.ListPetitionsRequest()).petitions) == 3
     assert len(counter.call("FindPetitions", pb.FindPetitionsRequest(name="王小明")).petitions) == 3
-    counter.call("ListDivisions", pb.ListDivisionsRequest())
 
 
 def refer(counter: Counter, petition_id: str, told: str) -> pb.Petition:

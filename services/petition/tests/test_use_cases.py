@@ -392,19 +392,14 @@ def test_what_does_not_exist_is_not_found(hall):
         hall.get("018f6f2e-7c1a-7d3b-8a4e-0123456789ab")
 
 
-def test_divisions_are_listed_by_code_in_pages(hall):
-    found, token = [], ""
-    while True:
-        page = hall.call("ListDivisions", pb.ListDivisionsRequest(page_size=100, page_token=token))
-        found += [division.code for division in page.divisions]
-        token = page.next_page_token
-        if not token:
-            break
-    assert len(found) == 254
-    assert found == sorted(set(found))
-    under = hall.call("ListDivisions", pb.ListDivisionsRequest(parent_code=TIER, page_size=200)).divisions
-    assert {division.parent_code for division in under} == {TIER}
-    assert "341702102000" in [division.code for division in under]
+def test_a_division_of_that_day_is_needed(hall):
+    """341702007007 钱溪 stands in the table since 2022-10-31; 341702401200 流坡 ended the day before 2023-06-30."""
+    with refused("FIELD_INVALID"):
+        hall.register(division_code="341702007007", received_on="2022-10-30")
+    assert hall.register(division_code="341702007007", received_on="2022-10-31").division_name == "钱溪居委会"
+    assert hall.register(division_code="341702401200", received_on="2023-06-29").division_name == "流坡村委会"
+    with refused("FIELD_INVALID"):
+        hall.register(division_code="341702401200")
 
 
 def test_a_case_tells_its_story_in_pages(hall):

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from alembic import op
+
+from services.chassis import migrations_v2
+
 revision, down_revision, branch_labels, depends_on = "0002", "0001", None, None
 
 
 def upgrade() -> None:
-    """Nothing yet."""
+    """Makes the tables of the directory."""
+    migrations_v2.create(op)
 
 
 def downgrade() -> None:
-    """Nothing yet."""
+    """Takes them away again."""
+    migrations_v2.drop(op)

@@ -1,0 +1,32 @@
+"""What grid starts with: the shipped tables, as version 1 of the directory; every copy starts from the same."""
+
+from __future__ import annotations
+
+from sqlalchemy import insert
+
+from services.chassis import deployment, directory_store
+from services.chassis.database import Database, Tx
+from services.chassis.directory_shipped import everything
+from services.chassis.directory_store import FIRST, digest_of
+from services.grid.adapters.tables import directory_log
+
+
+def seed(db: Database, tier: str) -> int:
+    """Loads the shipped tables where nothing was loaded yet; what an office changed is left alone."""
+    with db.transaction() as tx:
+        before = set(directory_store.versions(tx.conn))
+        written = directory_store.load_shipped(tx)
+        for kind in sorted(set(directory_store.versions(tx.conn)) - before):
+            _note(tx, kind, tier)
+    return written
+
+
+def _note(tx: Tx, kind: str, tier: str) -> None:
+    rows = everything()[kind]
+    tx.conn.execute(
+        insert(directory_log).values(
+            kind=kind, version=FIRST, published_at=tx.now, actor="system:grid", origin="shipped", filename="",
+            added=len(rows), changed=0, ended=0, rows=len(rows), digest=digest_of(rows),
+            incarnation=deployment.within(tx, tier).incarnation,
+        )
+    )  # fmt: skip
