@@ -3,7 +3,7 @@
 Passwords are random and stand nowhere else; `create` refuses to overwrite what is there, so repeating it does no harm.
 
     <release>-keys               what `zongzhi setup` made: signing key, public keys, data key
-    <release>-login              the demo login, which `helm test` signs in with
+    <release>-login              the login of `helm test`; with demo.enabled the chart makes this account
     <release>-db-<name>          who serves from a database: username, password, url
     <release>-db-<name>-owner    who owns its tables and migrates them
     <release>-broker             RabbitMQ's user: username, password, url, default_user.conf
@@ -19,8 +19,6 @@ from typing import Any
 
 from services.chassis.settings import Settings
 
-LOGIN = "demo-login.json"
-
 
 def manifest(
     settings: Settings,
@@ -32,7 +30,7 @@ def manifest(
     broker_host: str = "",
 ) -> dict[str, Any]:
     """One list for kubectl. Without a database and broker host, those of the release's own; `names` none: a village."""
-    found = {f"{release}-keys": _files(settings.keys_dir), f"{release}-login": _login(settings.data_dir)}
+    found = {f"{release}-keys": _files(settings.keys_dir), f"{release}-login": _login()}
     names = list(names)
     if names:
         for name in names:
@@ -69,8 +67,8 @@ def _files(folder: Path) -> dict[str, str]:
     return {file.name: file.read_text() for file in sorted(folder.iterdir()) if file.is_file()}
 
 
-def _login(folder: Path) -> dict[str, str]:
-    return dict(json.loads((folder / LOGIN).read_text()))
+def _login() -> dict[str, str]:
+    return {"account": "demo", "password": secrets.token_urlsafe(15)}
 
 
 def _secret(name: str, namespace: str, content: Mapping[str, str]) -> dict[str, Any]:

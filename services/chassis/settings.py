@@ -190,6 +190,13 @@ class Settings:
         "PASSWORD_MAX_DAYS", "days after which a password must be changed; 0: never (GB/T 22239 8.1.4.1)", 90, int
     )
     demo: bool = _setting("DEMO", "1: seed makes the demo accounts, for trying out; never in production", False, _yes)
+    demo_login_dir: Path | None = _setting(
+        "DEMO_LOGIN_DIR",
+        "folder with the files account and password of a login that was made elsewhere: with DEMO=1 seed makes this "
+        "account and writes no file; unset: accounts of its own",
+        None,
+        Path,
+    )
     petition_address: str = _setting(
         "PETITION_ADDRESS", "host:port of petition", f"127.0.0.1:{DEFAULT_PORTS['petition']}"
     )

@@ -31,8 +31,8 @@ spec:
       http:
         paths:
           {{- range (include "zongzhi.streamPaths" $.root | fromYamlArray) }}
-          - path: {{ . }}
-            pathType: Prefix
+          - path: {{ .path }}
+            pathType: {{ .type }}
             backend:
               service:
                 name: {{ include "zongzhi.name" (dict "root" $.root "of" "streams") }}
@@ -72,8 +72,8 @@ spec:
     {{- range (include "zongzhi.streamPaths" .root | fromYamlArray) }}
     - matches:
         - path:
-            type: PathPrefix
-            value: {{ . }}
+            type: {{ get (dict "Exact" "Exact" "Prefix" "PathPrefix" "ImplementationSpecific" "RegularExpression") .type }}
+            value: {{ .path }}
       backendRefs:
         - name: {{ include "zongzhi.name" (dict "root" $.root "of" "streams") }}
           port: 80

@@ -6,7 +6,7 @@ an init container of their own, which accepts a newer one: during a rollback the
 {{- define "zongzhi.migrations" -}}
 {{- include "zongzhi.account" (dict "root" . "of" "migrate") }}
 {{- range (include "zongzhi.databases" . | fromYamlArray) }}
-{{- $part := dict "role" "migrate" "service" . "database" . "owner" true "edges" list "args" (list "migrate" .) }}
+{{- $part := dict "role" "migrate" "demo" (and $.Values.demo.enabled (eq . "gateway")) "service" . "database" . "owner" true "edges" list "args" (list "migrate" .) }}
 {{- include "zongzhi.migration" (dict "root" $ "of" "migrate" "part" $part) }}
 {{- end }}
 {{- end -}}
@@ -47,8 +47,7 @@ template:
           {{- toYaml .root.Values.migrations.resources | nindent 10 }}
     containers:
       - name: seed
-        {{- $verb := ternary "seed" "wait-schema" (hasKey (.root.Values.services | default dict) .part.service) }}
-        {{- $seed := mergeOverwrite (deepCopy .part) (dict "args" (list $verb .part.service)) }}
+        {{- $seed := mergeOverwrite (deepCopy .part) (dict "args" (list "seed" .part.service)) }}
         {{- include "zongzhi.container" (dict "root" .root "of" .of "part" $seed) | nindent 8 }}
         resources:
           {{- toYaml .root.Values.migrations.resources | nindent 10 }}

@@ -25,26 +25,19 @@ deployments, services, policies in both directions, budgets, scaling.
 {{- $work = mergeOverwrite $work (dict "role" "work" "service" $name "database" $name "args" (list "work" $name) "edges" (list "database" "broker" "telemetry")) -}}
 {{- $_ := set $parts (printf "%s-work" $name) $work -}}
 {{- end -}}
-{{- $edges := concat $services (list "telemetry") -}}
-{{- $http := dict "role" "gateway" "service" "gateway" -}}
-{{- if .Values.gateway.database -}}
-{{- $edges = append $edges "database" -}}
-{{- $_ := set $http "database" "gateway" -}}
-{{- end -}}
+{{- $http := dict "role" "gateway" "service" "gateway" "database" "gateway" "edges" (concat $services (list "database" "telemetry")) -}}
 {{- $args := list "gateway" "--workers" (toString .Values.gateway.workers) "--threads" (toString .Values.gateway.threads) -}}
-{{- $_ := set $parts "gateway" (mergeOverwrite (deepCopy .Values.gateway) $http (dict "args" $args "edges" $edges)) -}}
+{{- $_ := set $parts "gateway" (mergeOverwrite (deepCopy .Values.gateway) $http (dict "args" $args)) -}}
 {{- if .Values.streams.enabled -}}
-{{- $args = concat (list "gateway" "--workers" "1" "--threads" (toString .Values.streams.threads)) .Values.streams.args -}}
-{{- $_ := set $parts "streams" (mergeOverwrite (deepCopy .Values.streams) $http (dict "args" $args "edges" $edges)) -}}
+{{- $args = list "gateway" "--streams" "--workers" "1" "--threads" (toString .Values.streams.threads) -}}
+{{- $_ := set $parts "streams" (mergeOverwrite (deepCopy .Values.streams) (deepCopy $http) (dict "args" $args)) -}}
 {{- end -}}
 {{- toYaml $parts -}}
 {{- end -}}
 
-{{/* The databases of this release, one for each owner. */}}
+{{/* The databases of this release: each service's, and the gateway's with the accounts. */}}
 {{- define "zongzhi.databases" -}}
-{{- $names := keys (.Values.services | default dict) | sortAlpha -}}
-{{- if .Values.gateway.database -}}{{- $names = append $names "gateway" -}}{{- end -}}
-{{- toYaml $names -}}
+{{- append (keys .Values.services | sortAlpha) "gateway" | toYaml -}}
 {{- end -}}
 
 {{/* Everybody of this release that calls somebody, long-running or not: {component: [whom]}. */}}

@@ -5,7 +5,7 @@ schema and seeds come first, in the same pod, so nothing waits for anything.
 {{- define "zongzhi.village" -}}
 {{- include "zongzhi.validateTier" . }}
 {{- include "zongzhi.validateDoor" . }}
-{{- $part := dict "role" "all" "service" "gateway" "edges" list "args" (list "all") "resources" .Values.resources }}
+{{- $part := dict "role" "all" "demo" .Values.demo.enabled "service" "gateway" "edges" list "args" (list "all") "resources" .Values.resources }}
 {{- $it := dict "root" . "of" "village" "part" $part }}
 {{- include "zongzhi.settings" . }}
 {{- include "zongzhi.account" $it }}

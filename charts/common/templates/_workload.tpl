@@ -112,6 +112,18 @@ volumeMounts:
 - name: GRPC_TLS_DIR
   value: /run/secrets/tls
 {{- end }}
+{{- if .part.demo }}
+- name: DEMO
+  value: "1"
+- name: DEMO_LOGIN_DIR
+  value: /run/secrets/login
+{{- end }}
+{{- if eq (first .part.args) "gateway" }}
+{{- with (.root.Values.streams | default dict).most }}
+- name: STREAMS
+  value: {{ . | quote }}
+{{- end }}
+{{- end }}
 {{- with .root.Values.pods.extraEnv }}
 {{ tpl (toYaml .) $.root }}
 {{- end }}
@@ -148,6 +160,11 @@ volumeMounts:
 {{- if include "zongzhi.speaksTls" . }}
 - name: tls
   mountPath: /run/secrets/tls
+  readOnly: true
+{{- end }}
+{{- if .part.demo }}
+- name: login
+  mountPath: /run/secrets/login
   readOnly: true
 {{- end }}
 {{- with .root.Values.pods.extraVolumeMounts }}
@@ -203,6 +220,12 @@ volumeMounts:
 - name: tls
   secret:
     secretName: {{ include "zongzhi.tlsSecret" (dict "root" .root "of" .part.service) }}
+    defaultMode: 0440
+{{- end }}
+{{- if .part.demo }}
+- name: login
+  secret:
+    secretName: {{ include "zongzhi.secret" (dict "root" .root "of" "login") }}
     defaultMode: 0440
 {{- end }}
 {{- with .root.Values.pods.extraVolumes }}
