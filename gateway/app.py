@@ -119,7 +119,7 @@ class Gateway:
             self._paths.add(stream.method, compile_template(stream.path), stream)
         self._sessions = sessions
         self._stubs = stubs
-        self._uploads, self._downloads = Uploads(stubs), Downloads(stubs)
+        self.uploads, self.downloads = Uploads(stubs), Downloads(stubs)
         self._tracer = tracer
         self._guards = guards
         self._limits = limits
@@ -195,10 +195,10 @@ class Gateway:
         if route.transfer == routes.DOWNLOAD:
             # A long file outlives the token with which it began.
             token = functools.partial(self._sessions.internal_token, identity, route.service)
-            return self._downloads.answer(route, environ, variables, token)
+            return self.downloads.answer(route, environ, variables, token)
         if route.transfer == routes.UPLOAD:
             token_now = self._sessions.internal_token(identity, route.service)
-            return _json(self._uploads.carry(route, environ, variables, token_now), "", 202 if route.accepted else 200)
+            return _json(self.uploads.carry(route, environ, variables, token_now), "", 202 if route.accepted else 200)
         message = reading.request_of(route, environ, variables)
         if self.inside.answers(route):
             reply = self.inside.call(route, message, self._sessions.vouched(identity))

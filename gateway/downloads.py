@@ -46,20 +46,20 @@ class Downloads:
 
     def __init__(self, stubs: Stubs) -> None:
         self._stubs = stubs
-        self._places = Places(AT_ONCE)
+        self.places = Places(AT_ONCE)
 
     def answer(
         self, route: Route, environ: Mapping[str, Any], variables: Mapping[str, str], token: Callable[[], str]
     ) -> Response:
         """The file, its part, or that it has not changed. Raises Refusal, HttpRefusal or grpc.RpcError."""
-        self._places.take()
+        self.places.take()
         try:
             response = self._answer(route, environ, variables, token)
         except BaseException:
-            self._places.leave()
+            self.places.leave()
             raise
         # The server closes the response when it is sent or its caller has gone.
-        response.call_on_close(self._places.leave)
+        response.call_on_close(self.places.leave)
         return response
 
     def _answer(

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
 from werkzeug import Response
 
-from gateway import docs, openapi
+from gateway import citizen_pages, docs, openapi
 from gateway.routes import Route
 from gateway.session_pages import SessionPages
 
@@ -48,6 +48,7 @@ class Pages:
             Page("GET", "/openapi.json", lambda _: Response(self._openapi_json, content_type=JSON)),
             Page("GET", "/docs", self._docs),
             Page("GET", "/docs/docs.css", lambda _: _static("docs.css", "text/css; charset=utf-8")),
+            *(Page("GET", path, partial(_citizen, path)) for path in citizen_pages.FILES),
             Page("GET", "/", lambda _: Response(status=303, headers={"Location": "/docs"})),
         ]
 
@@ -71,6 +72,10 @@ class Pages:
         health = self._health()
         ready = all(status == "serving" for status in health.values())
         return _json({"ready": ready, "services": health}, 200 if ready else 503)
+
+
+def _citizen(path: str, _: Mapping[str, Any]) -> Response:
+    return citizen_pages.show(path)
 
 
 def _json(content: Any, status: int = 200) -> Response:

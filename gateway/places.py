@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from services.chassis.refusal import Unavailable
@@ -15,6 +15,12 @@ class Places:
     def __init__(self, number: int, patience_s: float = 0.0) -> None:
         self._free = threading.BoundedSemaphore(number)
         self._patience_s = patience_s
+        self._taken: Callable[[], None] = lambda: None
+        self._left: Callable[[], None] = lambda: None
+
+    def when_changed(self, taken: Callable[[], None], left: Callable[[], None]) -> None:
+        """Who is told when a place is taken and when it is left: a server that brings a thread for it."""
+        self._taken, self._left = taken, left
 
     def take(self) -> None:
         """Takes a place; `leave` gives it back. Raises Unavailable."""
@@ -24,10 +30,12 @@ class Places:
                 "正在传输的文件过多,请稍后重试。",
                 "Too many files are on their way at once; try again in a moment.",
             )
+        self._taken()
 
     def leave(self) -> None:
         """Gives a place back."""
         self._free.release()
+        self._left()
 
     @contextmanager
     def taken(self) -> Iterator[None]:

@@ -56,6 +56,9 @@ KINDS: dict[str, Kind] = {
     "METHOD_NOT_ALLOWED": Kind(405, "请求方法不对", "Wrong method"),
     "CONTENT_TOO_LARGE": Kind(413, "内容过大", "Too large"),
     "RANGE_NOT_SATISFIABLE": Kind(416, "所要的部分不存在", "No such part"),
+    "URI_TOO_LONG": Kind(414, "网址过长", "Address too long"),
+    "MISDIRECTED": Kind(421, "主机名不对", "Wrong host"),
+    "HEADERS_TOO_LARGE": Kind(431, "请求头过大", "Headers too large"),
     "UNSUPPORTED_MEDIA_TYPE": Kind(415, "内容类型不对", "Wrong content type"),
 }
 INTERNAL_DETAIL = (

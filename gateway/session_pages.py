@@ -124,7 +124,9 @@ class SessionPages:
         given = _texts(document, TOKEN)
         if given["audience"] not in self._audiences:
             known = "、".join(sorted(self._audiences))
-            raise Invalid("audience", f"请从以下服务中选择:{known}。", f"Choose one of {', '.join(sorted(self._audiences))}.")
+            raise Invalid(
+                "audience", f"请从以下服务中选择:{known}。", f"Choose one of {', '.join(sorted(self._audiences))}."
+            )
         place = client_address(environ, self._settings)
         program = self._sessions.door.prove_program(given["client_id"], given["client_secret"], place)
         token, lives = self._sessions.token_for(program, given["audience"])

@@ -27,7 +27,9 @@ FILE = "file"
 # What a form weighs beside its file.
 OVERHEAD = MEBIBYTE
 LONGEST_NAME = 255
-# Every upload holds a thread of the service, which has 16.
+# In the gateway, the ones that wait included.
+IN_FLIGHT = 32
+# Every upload that is not waiting holds a thread of the service, which has 16.
 AT_ONCE = 12
 PATIENCE_S = 60.0
 _HEADER = files_pb2.UploadHeader.DESCRIPTOR
@@ -39,7 +41,12 @@ class Uploads:
 
     def __init__(self, stubs: Stubs, at_once: int = AT_ONCE, patience_s: float = PATIENCE_S) -> None:
         self._stubs = stubs
-        self._places = Places(at_once, patience_s)
+        self.places = Places(IN_FLIGHT)
+        self._turns = Places(at_once, patience_s)
+
+    def limit(self, in_flight: int) -> None:
+        """A server whose threads are fewer lets fewer in."""
+        self.places = Places(in_flight)
 
     def carry(self, route: Route, environ: Mapping[str, Any], variables: Mapping[str, str], token: str) -> Message:
         """The service's answer. Raises Refusal, HttpRefusal or grpc.RpcError; then the service keeps nothing."""
@@ -47,7 +54,7 @@ class Uploads:
         try:
             body.check_announced()
             boundary = boundary_of(str(environ.get("CONTENT_TYPE", "")))
-            with self._places.taken():
+            with self.places.taken(), self._turns.taken():
                 return self._send(route, parts(body.piece, boundary), variables, token)
         finally:
             body.drain()

@@ -8,6 +8,7 @@ import pytest
 from google.api import annotations_pb2
 from google.protobuf.descriptor import Descriptor, EnumDescriptor, FieldDescriptor, MethodDescriptor
 
+from gateway import roles
 from protos.options.v1 import options_pb2
 from services.chassis import access
 
@@ -91,7 +92,21 @@ def test_there_are_contracts_to_check() -> None:
     assert len(enums()) > 8
 
 
-@pytest.mark.parametrize("method", RPCS, ids=by_name)
+# Called by parts of zongzhi alone: no path leads there and no role may call it.
+INTERNAL = {"zongzhi.petition.v1.FollowingService.WaitProgress"}
+
+
+def test_only_these_rpcs_are_internal_and_they_have_no_path_and_are_open_to_nobody() -> None:
+    internal = [method for method in RPCS if option(method, options_pb2.access).internal]
+    assert {method.full_name for method in internal} == INTERNAL
+    for method in internal:
+        assert path_of(method)[:2] == ("", "")
+        assert not option(method, options_pb2.access).open
+        permission = option(method, options_pb2.access).permission
+        assert not [role for role in roles.ROLES if permission in roles.permissions([role])]
+
+
+@pytest.mark.parametrize("method", [m for m in RPCS if m.full_name not in INTERNAL], ids=by_name)
 def test_every_rpc_has_a_path_of_its_own_whose_variables_are_fields(method: MethodDescriptor) -> None:
     verb, path, body = path_of(method)
     assert verb in {"get", "post", "put", "patch", "delete"}

@@ -5,10 +5,10 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
-from pathlib import Path
+from functools import partial
 from typing import NoReturn
 
-from services import cli_fleet
+from services import cli_deploy, cli_fleet
 from services.chassis.settings import Settings, SettingsMissing
 from services.roles_names import database_names, service_names
 
@@ -59,31 +59,6 @@ def _migrate(args: argparse.Namespace, settings: Settings) -> int:
     return operations.migrate(settings, args.names, create=args.create, wait_s=args.wait)
 
 
-def _wait_schema(args: argparse.Namespace, settings: Settings) -> int:
-    from services import operations
-
-    return operations.wait_schema(settings, args.names, args.timeout)
-
-
-def _keys(args: argparse.Namespace, settings: Settings) -> int:
-    from services import operations
-
-    deeds = {"rotate": operations.keys_rotate, "secrets": operations.keys_secrets}
-    return deeds[args.deed](settings, args)
-
-
-def _certificates(args: argparse.Namespace, settings: Settings) -> int:
-    from services import operations
-
-    return operations.certificates(settings, args)
-
-
-def _smoke(args: argparse.Namespace, settings: Settings) -> int:
-    from services import smoke
-
-    return smoke.run(args.gateway, args.login, args.division or settings.tier)
-
-
 def _seed(args: argparse.Namespace, settings: Settings) -> int:
     from services import operations
 
@@ -131,6 +106,12 @@ def _import(args: argparse.Namespace, _: Settings) -> int:
     from services import cli_import
 
     return cli_import.run(args)
+
+
+def _directory(args: argparse.Namespace, settings: Settings) -> int:
+    from services import cli_directory
+
+    return cli_directory.run(args, settings)
 
 
 def _settings(_: argparse.Namespace, __: Settings) -> int:
@@ -200,12 +181,16 @@ def _parser() -> argparse.ArgumentParser:
     migrate.add_argument(
         "--create", action="store_true", help="数据库不存在时先建 · create missing PostgreSQL databases first"
     )
-    migrate.add_argument("--wait", type=float, default=0, metavar="S", help="先等数据库应答 · first wait for the server")
+    migrate.add_argument(
+        "--wait", type=float, default=0, metavar="S", help="先等数据库应答 · first wait for the server"
+    )
     waiting = add(
-        "wait-schema", _wait_schema, "等数据库升级到本版本或更新 · wait for this release's schema or a newer one"
+        "wait-schema",
+        cli_deploy.wait_schema,
+        "等数据库升级到本版本或更新 · wait for this release's schema or a newer one",
     )
     _names(waiting, databases=True)
-    waiting.add_argument("--timeout", type=float, default=300, metavar="S", help="最多等几秒 · seconds at most")
+    cli_deploy.options_of_waiting(waiting)
     _names(
         add(
             "seed",
@@ -231,46 +216,27 @@ def _parser() -> argparse.ArgumentParser:
         help="另存的链头,用来发现被截去的尾部 · a head kept elsewhere, to find a cut-off end",
     )
     _names(add("restored", _restored, "从备份恢复之后运行:编号不再重复 · after a restore: numbers never repeat"))
-    _keys_parser(add("keys", _keys, "轮换签名密钥;生成 Kubernetes secrets · rotate keys; make Kubernetes secrets"))
-    _certificates_parser(
-        add("certificates", _certificates, "自建证书:签发、续期 · a certificate authority of one's own: issue, renew")
+    cli_deploy.options_of_keys(
+        add("keys", cli_deploy.keys, "轮换签名密钥;生成 Kubernetes secrets · rotate keys; make Kubernetes secrets"),
+        partial(_names, databases=True),
     )
-    _smoke_parser(add("smoke", _smoke, "经公开接口登记一件、读回、作废 · file a petition, read it back, void it"))
+    cli_deploy.options_of_certificates(
+        add("certificates", cli_deploy.certificates, "自建证书:签发、续期 · an authority of one's own: issue, renew")
+    )
+    cli_deploy.options_of_smoke(
+        add("smoke", cli_deploy.smoke, "经公开接口登记一件、读回、作废 · file a petition, read it back, void it")
+    )
     cli_fleet.add(add("fleet", _fleet, "各级的发布:计划、渲染、比较、安装、查看、撤回 · the releases of all tiers"))
     _import_parser(add("import", _import, "导入登记表(.xlsx、.csv)· bring a register in, through the gateway"))
+    _directory_parser(add("directory", _directory, "区划、单位等目录 · the directory: show, import, publish"))
     add("settings", _settings, "列出全部环境变量 · list every environment variable")
     return parser
 
 
-def _keys_parser(parser: argparse.ArgumentParser) -> None:
-    deeds = parser.add_subparsers(dest="deed", required=True)
-    deeds.add_parser("rotate", help="换新签名密钥,旧令牌仍有效 · a new signing key; old tokens stay valid")
-    made = deeds.add_parser(
-        "secrets", help="输出清单,交给 kubectl create -f - · print manifests for kubectl create -f -"
-    )
-    _names(made, databases=True)
-    made.add_argument("--release", required=True, metavar="NAME", help="Helm release")
-    made.add_argument("--namespace", required=True, metavar="NAME")
-    made.add_argument("--village", action="store_true", help="村级:只有密钥和登录 · keys and login only")
-    made.add_argument("--database-host", default="", metavar="HOST", help="默认 default: RELEASE-database")
-    made.add_argument("--broker-host", default="", metavar="HOST", help="默认 default: RELEASE-broker")
+def _directory_parser(parser: argparse.ArgumentParser) -> None:
+    from services import cli_directory
 
-
-def _certificates_parser(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("wanted", nargs="+", metavar="SERVICE=SECRET:HOST,HOST")
-    parser.add_argument(
-        "--authority", required=True, metavar="SECRET", help="存放根证书的 secret · the authority's own"
-    )
-    parser.add_argument("--release", required=True, metavar="NAME", help="Helm release")
-    parser.add_argument("--namespace", required=True, metavar="NAME")
-
-
-def _smoke_parser(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--gateway", required=True, metavar="URL", help="http://…")
-    parser.add_argument(
-        "--login", required=True, type=Path, metavar="DIR", help="内有 account、password 两个文件的目录"
-    )
-    parser.add_argument("--division", default="", metavar="CODE", help="登记在哪个区划,默认本级 · default this tier")
+    cli_directory.options(parser)
 
 
 def _import_parser(parser: argparse.ArgumentParser) -> None:

@@ -75,15 +75,6 @@ def keys_secrets(settings: Settings, args: argparse.Namespace) -> int:
     return 0
 
 
-def certificates(settings: Settings, args: argparse.Namespace) -> int:
-    """Makes or renews the certificates of one release, as a job in its namespace."""
-    from services import certificates
-
-    kept = certificates.KubernetesSecrets(args.namespace, args.release)
-    certificates.renew(kept, args.authority, settings.tier, [certificates.Wanted.parse(one) for one in args.wanted])
-    return 0
-
-
 def seed(settings: Settings, names: list[str]) -> int:
     """Loads what each service ships with; repeating it changes nothing."""
     for name in names or database_names():
@@ -91,7 +82,8 @@ def seed(settings: Settings, names: list[str]) -> int:
             _seed_demo(settings)
             continue
         service = build(name, settings)
-        print(f"{name}: {service.seed(service.db)} 行 rows", file=sys.stderr)
+        rows = service.seed(service.db) + (service.seed_demo(service.db) if settings.demo else 0)
+        print(f"{name}: {rows} 行 rows", file=sys.stderr)
         service.db.close()
     return 0
 

@@ -1,4 +1,4 @@
-"""Accounts for trying the system out: a clerk, an administrator and an auditor, each with a random password.
+"""Accounts for trying the system out: clerk, hall's lead, administrator, auditor, each with a random password.
 
 Made by `zongzhi seed` when DEMO=1, never otherwise. The passwords stand in demo-login.json (the clerk's) and
 demo-logins.json (all of them) beside the data; a lost file, or a new database, gets new ones.
@@ -23,6 +23,8 @@ CLERK = "demo"
 # The first unit of a post stands on papers; both of the clerk's roles belong to one post, as in a small district.
 POSTS: dict[str, Appointment] = {
     "demo": Appointment("hall", "演示窗口", ("341702-XFJ", "341702-SFJ"), ("hall", "mediator"), ""),
+    # Brings registers in and sends them out, and sees personal data in clear for a reason.
+    "demo-lead": Appointment("lead", "演示接访负责人", ("341702-XFJ",), ("hall_lead",), ""),
     "demo-admin": Appointment("admin", "演示系统管理员", (), ("administrator",), ""),
     "demo-auditor": Appointment("audit", "演示审计员", (), ("auditor",), ""),
 }

@@ -70,7 +70,9 @@ def program(one: ServiceAccount) -> pb.ServiceAccount:
 
 def role(name: str) -> pb.Role:
     """A role and all that it may do."""
-    return pb.Role(role=name, title=ROLES[name].zh, side=side(ROLES[name].side), permissions=sorted(permissions([name])))
+    return pb.Role(
+        role=name, title=ROLES[name].zh, side=side(ROLES[name].side), permissions=sorted(permissions([name]))
+    )
 
 
 def attempt(row: Any) -> pb.LoginAttempt:

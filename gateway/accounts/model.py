@@ -1,7 +1,7 @@
 """Accounts, the posts that officers hold, and the rules that keep three kinds of people apart.
 
-    ACTIVE ── disable ──▶ DISABLED ── enable ──▶ ACTIVE
-       └──────── close ───────┴──────▶ CLOSED
+ACTIVE ── disable ──▶ DISABLED ── enable ──▶ ACTIVE
+   └──────── close ───────┴──────▶ CLOSED
 """
 
 from __future__ import annotations

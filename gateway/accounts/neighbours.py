@@ -77,7 +77,9 @@ class Cases:
         """How many items an officer has in hand. Raises Unavailable when a service cannot be asked."""
         return sum(1 for _ in self.all(officer, on_behalf_of))
 
-    def hand_over(self, service: str, officer: str, to: str, reason: str, on_behalf_of: str) -> Iterator[tuple[int, int]]:
+    def hand_over(
+        self, service: str, officer: str, to: str, reason: str, on_behalf_of: str
+    ) -> Iterator[tuple[int, int]]:
         """Moves all of one service, a batch a call: (moved, left) after each."""
         while True:
             done = self._ask(
@@ -131,5 +133,3 @@ def _away(service: str) -> Unavailable:
         f"The {service} service does not answer; try again later.",
         service=service,
     )
-
-

@@ -68,7 +68,9 @@ def add(tx: Tx, program: ServiceAccount) -> None:
     taken = tx.conn.execute(select(_C.id).where(_C.client_id == program.client_id)).first()
     try:
         if taken is None:
-            tx.conn.execute(insert(service_accounts), {**values, "appointment": json.dumps(asdict(program.appointment))})
+            tx.conn.execute(
+                insert(service_accounts), {**values, "appointment": json.dumps(asdict(program.appointment))}
+            )
             return
     except IntegrityError:
         pass  # somebody else was faster; said below

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from gateway import inside, routes
+from gateway import declared, inside, routes
 from gateway.routes import Route
 from gateway.tests.conftest import CLERK, Running
 from services.chassis import access
@@ -31,7 +31,8 @@ def ids(route: Route) -> str:
 
 
 def test_every_rpc_with_a_path_is_routed() -> None:
-    assert {route.method.full_name for route in ROUTES} == {method.full_name for method in access.methods()}
+    outside = {method.full_name for method in access.methods() if not declared.access(method).internal}
+    assert {route.method.full_name for route in ROUTES} == outside
     assert len(ROUTES) >= 20
 
 
@@ -44,7 +45,20 @@ def test_a_route_calls_its_rpc_with_the_path_variables(gateway: Running, route: 
         assert getattr(gateway.services.last.request, variable.name) == UUID
 
 
-@pytest.mark.parametrize("route", ROUTES, ids=ids)
+@pytest.mark.parametrize("route", [route for route in ROUTES if route.access.open], ids=ids)
+def test_an_open_call_needs_no_token_and_tells_the_service_where_it_comes_from(gateway: Running, route: Route) -> None:
+    where = {"environ_base": {"REMOTE_ADDR": "203.0.113.9"}}
+    response = gateway.client.open(path_of(route), method=route.http_method, **body_of(route), **where)
+    assert response.status_code == 200
+    service = route.service
+    assert gateway.services.identity_of_last(gateway.verifier, service).account == "public"
+    assert gateway.services.last.metadata["zongzhi-source"] == "203.0.113.9"
+    # Whoever signed in is known by name; their address is nobody's business.
+    gateway.call(route.http_method, path_of(route), **body_of(route))
+    assert "zongzhi-source" not in gateway.services.last.metadata
+
+
+@pytest.mark.parametrize("route", [route for route in ROUTES if not route.access.open], ids=ids)
 def test_without_a_token_nothing_is_asked(gateway: Running, route: Route) -> None:
     response = gateway.client.open(path_of(route), method=route.http_method, **body_of(route))
     assert response.status_code == 401

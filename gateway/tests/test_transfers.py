@@ -8,7 +8,7 @@ import socket
 import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import pytest
@@ -17,15 +17,17 @@ from google.protobuf.descriptor import ServiceDescriptor
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from gateway import downloads, routes, uploads
+from gateway.accounts import wiring
 from gateway.app import create_app
 from gateway.paths import BadTemplate
 from gateway.server import CherootServer
 from gateway.sessions import Signer
-from gateway.tests.conftest import CLERK
+from gateway.tests.conftest import CLERK, session_for
 from gateway.tests.fakes import FakeServices, refuse
 from protos.files.v1 import files_pb2
 from protos.options.v1 import options_pb2
 from services.chassis import clients
+from services.chassis.identity import Identity
 from services.chassis.refusal import IllegalMove
 from services.chassis.settings import Settings
 
@@ -165,10 +167,13 @@ def served(settings: Settings) -> Iterator[Door]:
     fakes = FakeServices([ARCHIVE])
     fakes.start()
     name = routes.neighbour(ARCHIVE)
-    app = create_app(settings, services=[ARCHIVE], channels={name: clients.channel(fakes.address)})
+    db = wiring.open_database(settings)
+    app = create_app(settings, services=[ARCHIVE], channels={name: clients.channel(fakes.address)}, db=db)
     server = CherootServer(app, "127.0.0.1", 0)
     port = server.start()
-    yield Door(port, Signer(settings.token_private_key_file).sign(CLERK, "gateway", 600), fakes, Archive())
+    archivist = replace(CLERK, account="archivist")
+    asking = Identity(archivist.account, archivist.tier, session=session_for(db, archivist, {}))
+    yield Door(port, Signer(settings.token_private_key_file).sign(asking, "gateway", 600), fakes, Archive())
     server.stop()
     fakes.stop()
 
@@ -276,6 +281,17 @@ def test_a_refusal_while_the_file_is_still_coming_is_heard(door: Door) -> None:
 def test_without_a_token_a_large_body_is_refused_and_the_caller_hears_it(door: Door) -> None:
     answer = door.send(file(bytes(LARGEST)), Authorization="")
     assert answer.status == 401
+
+
+def test_of_a_refused_body_that_never_ends_only_the_beginning_is_read(door: Door) -> None:
+    head = f"POST /v1/shelves/7/files HTTP/1.1\r\nHost: x\r\nContent-Length: {10**12}\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", door.port), timeout=60) as caller:
+        caller.sendall(head.encode() + bytes(MEBIBYTE))
+        said = caller.recv(65536)
+        while more := caller.recv(65536):
+            said += more
+    assert b" 401 " in said.partition(b"\r\n")[0]
+    assert b"Connection: close" in said
 
 
 def test_a_body_that_breaks_off_never_looks_complete(door: Door) -> None:

@@ -74,7 +74,7 @@ class Directory:
         self.db = db
         self._kept: dict[str, _Kept] = {}
         self._versions: dict[str, int] = {}
-        self._calendar: tuple[int, WorkCalendar] | None = None
+        self._calendar: tuple[tuple[int, date], WorkCalendar] | None = None
         self._checked_at = float("-inf")
         with _guard:
             _readers.setdefault(db, weakref.WeakSet()).add(self)
@@ -110,10 +110,12 @@ class Directory:
 
     def calendar(self) -> WorkCalendar:
         """The working calendar of the version that is loaded now; the shipped one before any was."""
-        kept = self._of(CALENDARS)
-        if self._calendar is None or self._calendar[0] != kept.version:
-            self._calendar = (kept.version, calendar_of(self.entries(CALENDARS)))
-        return self._calendar[1]
+        kept, today = self._of(CALENDARS), clock.legal_date(clock.now())
+        known = self._calendar
+        if known is None or known[0] != (kept.version, today):
+            entries = (entry for periods in kept.by_code.values() for entry in periods)
+            known = self._calendar = ((kept.version, today), calendar_of(entries, today))
+        return known[1]
 
     def forget(self) -> None:
         """Looks again at the next question."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import Any, Protocol
 
 import grpc
@@ -39,6 +40,8 @@ class Service:
     listeners: Listeners
     # Called inside the sweeper's transaction when a clock turns amber or red: (tx, deadline, "amber" | "red").
     on_crossing: Callable[[Tx, Deadline, str], None]
+    # Called inside the sweeper's transaction when the last day of a clock moved, with the day that it was before.
+    on_moved: Callable[[Tx, Deadline, date], None] = field(default=lambda _tx, _deadline, _before: None)
     # Loads what the service ships with (divisions, units); repeating it changes nothing. Returns rows written.
     seed: Callable[[Database], int] = field(default=lambda _db: 0)
     # Loads what a demonstration shows beside that (invented posts and staff). Returns rows written.

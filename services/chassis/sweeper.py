@@ -87,22 +87,46 @@ def _sweep(service: Service, at: datetime, limit: int, failures: Failures) -> tu
 
 
 def recompute_provisional(service: Service, calendar: WorkCalendar) -> int:
-    """Counts again the limits that end beyond the holidays published when they began. Returns how many moved."""
-    moved, after = 0, ""
+    """Counts again the limits that end beyond the holidays published when they began. Returns how many changed."""
+    return _recompute(service, calendar)[0]
+
+
+def _recompute(service: Service, calendar: WorkCalendar) -> tuple[int, int]:
+    """How many limits changed, and how many could not be changed now because somebody works on their case."""
+    changed, failed, after = 0, 0, ""
     while True:
         with service.db.transaction(identity.system(service.name, service.settings.tier)) as tx:
+            if not service.db.is_sqlite:
+                tx.conn.execute(text(f"SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'"))
             batch = _provisional(tx, after)
-            changed = [deadline for deadline in batch if deadline.recompute(calendar)]
-            for deadline in changed:
-                deadline_store.save(tx, deadline)
-        moved += len(changed)
+            for deadline in batch:
+                before = deadline.due_on
+                if deadline.recompute(calendar):
+                    done = _keep_recomputed(service, tx, deadline, before)
+                    changed, failed = changed + done, failed + (not done)
         if not batch:
-            return moved
+            return changed, failed
         after = batch[-1].id
 
 
+def _keep_recomputed(service: Service, tx: Tx, deadline: Deadline, before: date) -> bool:
+    """Keeps what was counted again, behind a savepoint; where the last day moved, the case's timeline says so."""
+    deeds = len(tx.after)
+    try:
+        with tx.savepoint():
+            deadline_store.save(tx, deadline)
+            if deadline.due_on != before:
+                service.on_moved(tx, deadline, before)
+    except Exception as error:
+        del tx.after[deeds:]
+        _warn("a deadline was not counted again", error, deadline_id=deadline.id, service=service.name)
+        return False
+    return True
+
+
 class Sweeper:
-    """Sweeps one service's clocks every `sweep_interval_s`, and counts provisional ones again once a day."""
+    """Sweeps one service's clocks every `sweep_interval_s`; counts provisional ones again daily and when a new
+    calendar has come."""
 
     def __init__(self, service: Service) -> None:
         self.service = service
@@ -110,6 +134,7 @@ class Sweeper:
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
         self._recomputed_on: date | None = None
+        self._counted_with: WorkCalendar | None = None
 
     def start(self) -> None:
         """Sweeps in a thread of its own until `stop`."""
@@ -135,21 +160,24 @@ class Sweeper:
     def _run(self) -> None:
         while not self._stop.is_set():
             try:
-                self._recompute_daily()
+                self._recompute_when_due()
                 self.sweep()
             except Exception as error:
                 _warn("clocks were not swept", error)
             self._stop.wait(self.service.settings.sweep_interval_s)
 
-    def _recompute_daily(self) -> None:
-        today = clock.legal_date(clock.now())
-        if self._recomputed_on != today:
-            # Read anew each day: an operator may have put next year's holidays there.
-            file = self.service.settings.holidays
-            calendar = WorkCalendar.published() if file is None else WorkCalendar.from_file(file)
-            moved = recompute_provisional(self.service, calendar)
-            log.info("provisional deadlines counted again", extra={"fields": {"moved": moved}})
-            self._recomputed_on = today
+    def _recompute_when_due(self) -> None:
+        today, file = clock.legal_date(clock.now()), self.service.settings.holidays
+        if file is not None and self._recomputed_on == today:
+            return
+        # A file is read anew each day: an operator may have put next year's holidays there.
+        calendar = self.service.calendar() if file is None else WorkCalendar.from_file(file)
+        if self._recomputed_on == today and self._counted_with is calendar:
+            return
+        changed, failed = _recompute(self.service, calendar)
+        log.info("provisional deadlines counted again", extra={"fields": {"changed": changed, "failed": failed}})
+        if not failed:
+            self._recomputed_on, self._counted_with = today, calendar
 
 
 def _due(tx: Tx, at: datetime, limit: int, waiting: Collection[str]) -> list[Deadline]:

@@ -15,7 +15,7 @@ from services.chassis.requests import Once
 from services.chassis.service import Service
 from services.chassis.settings import Settings
 from services.grid.adapters.rpc import Desk, DirectoryService
-from services.grid.adapters.seeds import seed
+from services.grid.adapters.seeds import seed, seed_demo
 
 NAME = "grid"
 
@@ -37,6 +37,7 @@ def build(settings: Settings, *, db: Database | None = None) -> Service:
         listeners=Listeners(),
         on_crossing=_no_clocks,
         seed=lambda database: seed(database, settings.tier),
+        seed_demo=lambda database: seed_demo(database, settings.tier),
         calendar=directory.calendar,
     )
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import date
+
 import grpc
 
 from protos.mediation.v1 import mediation_pb2
@@ -27,6 +29,9 @@ def build(settings: Settings, *, db: Database | None = None, calendar: WorkCalen
     def on_crossing(tx: Tx, deadline: Deadline, colour: str) -> None:
         use_cases.clock_crossed(store.within(tx), deadline, colour)
 
+    def on_moved(tx: Tx, deadline: Deadline, before: date) -> None:
+        use_cases.clock_moved(store.within(tx), deadline, before)
+
     def join(server: grpc.Server) -> None:
         add_MediationServiceServicer_to_server(MediationService(store), server)  # type: ignore[no-untyped-call]
 
@@ -38,6 +43,7 @@ def build(settings: Settings, *, db: Database | None = None, calendar: WorkCalen
         grpc_names=(mediation_pb2.DESCRIPTOR.services_by_name["MediationService"].full_name,),
         listeners=listen(store),
         on_crossing=on_crossing,
+        on_moved=on_moved,
         seed=directory_store.seed,
         calendar=lambda: store.calendar,
     )

@@ -280,6 +280,40 @@ class TestProvisional:
         assert (after.provisional, after.due_on > before.due_on) == (False, True)
         assert recompute_provisional(service, self.longer()) == 0
 
+    def test_whose_last_day_moved_is_told_with_the_day_before(self, db: Database) -> None:
+        open_clocks(db, "s", started=self.LATE, limit=self.LONG)
+        (before,) = clocks_of(db, "s")
+        heard: list[tuple[str, date, date]] = []
+
+        def on_moved(_: Tx, deadline: Deadline, due_before: date) -> None:
+            heard.append((deadline.subject_id, due_before, deadline.due_on))
+
+        service = dataclasses.replace(a_service(db, Hearer()), on_moved=on_moved)
+        recompute_provisional(service, self.longer())
+        assert heard == [("s", before.due_on, clocks_of(db, "s")[0].due_on)]
+
+    def test_one_that_cannot_be_told_stays_as_it_is_and_keeps_no_other_from_it(self, db: Database) -> None:
+        open_clocks(db, "s", "t", started=self.LATE, limit=self.LONG)
+
+        def on_moved(_: Tx, deadline: Deadline, __: date) -> None:
+            if deadline.subject_id == "s":
+                raise RuntimeError
+
+        service = dataclasses.replace(a_service(db, Hearer()), on_moved=on_moved)
+        assert recompute_provisional(service, self.longer()) == 1
+        assert [clocks_of(db, s)[0].provisional for s in ("s", "t")] == [True, False]
+        assert recompute_provisional(a_service(db, Hearer()), self.longer()) == 1
+
+    def test_a_new_calendar_is_taken_up_without_waiting_for_tomorrow(self, db: Database) -> None:
+        open_clocks(db, "s", started=self.LATE, limit=self.LONG)
+        calendars = [CALENDAR]
+        one = Sweeper(dataclasses.replace(a_service(db, Hearer()), calendar=lambda: calendars[-1]))
+        one._recompute_when_due()
+        assert clocks_of(db, "s")[0].provisional
+        calendars.append(self.longer())
+        one._recompute_when_due()
+        assert not clocks_of(db, "s")[0].provisional
+
     def test_all_of_many_are_counted_again(self, db: Database, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sweeper, "BATCH", 2)
         open_clocks(db, *(f"s-{n}" for n in range(5)), started=self.LATE, limit=self.LONG)
@@ -294,12 +328,12 @@ class TestProvisional:
         shipped = Path(clock.__file__).parent / "data" / "holidays.csv"
         table.write_text(shipped.read_text())
         one = Sweeper(a_service(db, Hearer(), holidays=table))
-        one._recompute_daily()
+        one._recompute_when_due()
         table.write_text("# years: 2026-2027\ndate,kind,name\n2026-10-01,holiday,国庆节\n2027-01-01,holiday,元旦\n")
-        one._recompute_daily()
+        one._recompute_when_due()
         assert [d.provisional for d in clocks_of(db, "s")] == [True]
         monkeypatch.setattr(clock, "now", lambda: day_end(date(2026, 11, 24)))
-        one._recompute_daily()
+        one._recompute_when_due()
         assert [d.provisional for d in clocks_of(db, "s")] == [False]
 
 

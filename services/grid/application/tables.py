@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 
-from services.chassis.directory_entries import CALENDARS
+from services.chassis.directory_entries import BEGINNING, CALENDARS
+from services.chassis.directory_shipped import shipped
 from services.chassis.refusal import Invalid
 from services.chassis.sheet_values import day, has_lost_digits, plain
 from services.chassis.sheets import Cell, Row, Sheet, heading_key
@@ -39,6 +40,17 @@ def read(kind: str, sheet: Sheet, rows: Iterable[Row]) -> Table:
         _read_row(kind, sheet, columns, row, table)
     if not table.drafts and not table.wrong:
         raise Invalid("file", "表中只有表头,没有数据行。", "The table has headings but no rows.")
+    return table
+
+
+def shipped_table(kind: str) -> Table:
+    """The table that this release brings along, as if somebody had filled it in."""
+    table = Table()
+    for row, entry in enumerate(shipped(kind), start=2):
+        own = [one.field for one in kinds.COLUMNS[kind] if one.field not in ("code", "valid_from", "valid_to")]
+        values = {name: entry.text_of(name) for name in own}
+        since = None if entry.valid_from == BEGINNING else entry.valid_from
+        table.drafts.append(Draft(row, entry.code, values, since, entry.valid_to, says_end=True))
     return table
 
 

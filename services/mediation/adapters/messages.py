@@ -122,6 +122,7 @@ def message_of(mediation: MaskedMediation, clocks: Iterable[Deadline], now: date
         owner_epoch=mediation.owner_epoch,
         owner_tier=mediation.owner_tier,
         origin_tier=mediation.origin_tier,
+        officer=mediation.officer,
     )
 
 

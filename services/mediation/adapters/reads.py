@@ -39,7 +39,7 @@ def one(conn: Connection, caller: Identity, mediation_id: str) -> Shown:
 def page(db: Database, caller: Identity, wanted: Wanted, size: int, token: str) -> tuple[list[Shown], str]:
     """A page, newest first, and the token of the next one."""
     limit = paging.page_size(size)
-    query = select(mediations).where(_visible(caller), *_filters(db, wanted), *_behind(Position.read(token, wanted)))
+    query = select(mediations).where(visible(caller), *_filters(db, wanted), *_behind(Position.read(token, wanted)))
     with db.reading() as conn:
         found = load(conn, query.order_by(_C.applied_at.desc(), _C.id.desc()).limit(limit + 1))
         shown = _shown(conn, found[:limit])
@@ -67,7 +67,7 @@ def _shown(conn: Connection, found: list[Mediation]) -> list[Shown]:
     return [Shown(mask(mediation), clocks[mediation.id]) for mediation in found]
 
 
-def _visible(caller: Identity) -> ColumnElement[bool]:
+def visible(caller: Identity) -> ColumnElement[bool]:
     """`domain/visibility.py` in SQL."""
     if not caller.scope:
         return false()

@@ -12,7 +12,7 @@ from services.chassis import clock, deadline_store
 from services.chassis.identity import current
 from services.chassis.refusal import Invalid
 from services.chassis.tables import deadlines
-from services.mediation.adapters import messages, reads
+from services.mediation.adapters import messages, officer_items, reads
 from services.mediation.adapters.store import MediationTx, Store
 from services.mediation.application import use_cases
 from services.mediation.application.masked import mask
@@ -65,6 +65,13 @@ class MediationService(MediationServiceServicer):
         with self.store.transaction() as tx:
             shown = use_cases.reveal(tx, request.id, request.fields, request.reason)
         return messages.revealed(shown)
+
+    def ListOfficerItems(self, request: pb.ListOfficerItemsRequest, _: Context) -> pb.ListOfficerItemsResponse:
+        return officer_items.page(self.store.db, request)
+
+    def HandOverItems(self, request: pb.HandOverItemsRequest, _: Context) -> pb.HandOverItemsResponse:
+        with self.store.transaction() as tx:
+            return officer_items.move(tx, request)
 
 
 def _given(consent: pb.Consent) -> bool:

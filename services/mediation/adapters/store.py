@@ -30,7 +30,7 @@ SERVICE = "mediation"
 _NAMES = tuple(column.name for column in mediations.columns)
 _CHANGING = (
     "state", "mediator", "closed_at", "withdrawal_asked_at", "petition_due_on", "petition_colour", "reason", "form",
-    "agreement_no", "terms", "perform_by", "owner_epoch", "owner_tier",
+    "agreement_no", "terms", "perform_by", "owner_epoch", "owner_tier", "officer",
 )  # fmt: skip
 _PARTY = tuple(field.name for field in fields(Party))
 

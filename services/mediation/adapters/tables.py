@@ -49,6 +49,8 @@ mediations = Table(
     _short("agreement_no", 60),
     _text("terms"),
     Column("perform_by", Date),
+    # Who has it in hand.
+    Column("officer", String(80), nullable=False, server_default=""),
     Column("owner_epoch", Integer, nullable=False),
     _short("owner_tier", 12),
     _short("origin_tier", 12),
@@ -59,6 +61,7 @@ mediations = Table(
     # Each ends in the id, so that no page skips a row.
     Index("mediations_newest_first", "applied_at", "id"),
     Index("mediations_newest_of_state", "state", "applied_at", "id"),
+    Index("mediations_of_officer", "officer", "id"),
 )  # fmt: skip
 
 parties = Table(

@@ -44,6 +44,7 @@ def record_consent(tx: Transaction, mediation_id: str, party_id: str, given: boo
     mediation = tx.mediations.get(mediation_id)
     if not mediation.consent(party_id, given, reason.strip(), tx.now):
         return mediation
+    mediation.take_in_hand(tx.identity.account)
     if mediation.state is State.MEDIATING:
         tx.referral_accepted(mediation)
         tx.start_clock(mediation, MEDIATE)
@@ -94,6 +95,26 @@ def fail(tx: Transaction, mediation_id: str, reason: str) -> Mediation:
     return mediation
 
 
+def hand_over(
+    tx: Transaction, mediation_ids: Sequence[str], from_officer: str, to_officer: str, reason: str
+) -> int:  # fmt: skip
+    """A leaving officer's mediations go to a colleague; returns how many moved."""
+    moved = 0
+    for mediation_id in mediation_ids:
+        mediation = tx.mediations.get(mediation_id)
+        if mediation.officer != from_officer or not mediation.is_in_hand:
+            continue
+        mediation.change_officer(to_officer)
+        tx.mediations.save(mediation)
+        zh, en = f"经办人由 {from_officer} 移交 {to_officer}。", f"Handed over from {from_officer} to {to_officer}."
+        tx.tell(mediation, "mediation.handed_over", zh, en)
+        tx.record(
+            "mediation.hand_over", mediation, from_officer=from_officer, to_officer=to_officer, reason=reason
+        )  # fmt: skip
+        moved += 1
+    return moved
+
+
 def withdraw(tx: Transaction, referral_id: str, reason: str) -> None:
     """The hall asks a request back. It loses to an answer given before; either way the timeline says so."""
     mediation = tx.mediations.by_referral(referral_id)
@@ -134,6 +155,15 @@ def clock_crossed(tx: Transaction, clock: Deadline, colour: str) -> None:
     en = f"The {LIMITS[clock.kind].title_en} turned {colour}; due {clock.due_on}."
     _note(tx, mediation, f"mediation.clock_{colour}", zh, en)
     tx.mediations.save(mediation)
+
+
+def clock_moved(tx: Transaction, clock: Deadline, before: date) -> None:
+    """Holidays were published and a clock was counted again: its last day is another one now."""
+    mediation = tx.mediations.at_any_unit(clock.subject_id)
+    title = LIMITS[clock.kind]
+    zh = f"{title.title_zh}按新公布的节假日安排重新计算,到期日由 {before} 改为 {clock.due_on}。"
+    en = f"The {title.title_en} was counted again with the published holidays: due {clock.due_on}, not {before}."
+    _note(tx, mediation, "mediation.clock_moved", zh, en)
 
 
 def reveal(tx: Transaction, mediation_id: str, fields: Sequence[str], reason: str) -> Revealed:

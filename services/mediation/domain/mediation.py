@@ -33,6 +33,8 @@ MOVES: dict[State, frozenset[State]] = {
     State.APPLIED: frozenset({State.MEDIATING, State.REFUSED, State.WITHDRAWN}),
     State.MEDIATING: frozenset({State.SETTLED, State.FAILED}),
 }
+# States in which an officer has it in hand.
+IN_HAND = frozenset({State.APPLIED, State.MEDIATING})
 
 NAMES = {
     State.APPLIED: ("征询意愿", "waiting for the parties' consent"),
@@ -154,6 +156,8 @@ class Mediation:
     agreement_no: str = ""
     terms: str = ""
     perform_by: date | None = None
+    # Who has it in hand: who recorded the first answer, or whom it was handed over to.
+    officer: str = ""
     facts: list[Fact] = field(default_factory=list)
 
     @property
@@ -172,6 +176,28 @@ class Mediation:
         if self.accused_unit == self.unit:
             return "被检举控告的单位不得办理本件(信访工作条例第三十条)"
         return ""
+
+    @property
+    def is_in_hand(self) -> bool:
+        """Whether an officer answers for it now."""
+        return bool(self.officer) and self.state in IN_HAND
+
+    def take_in_hand(self, officer: str) -> None:
+        """Who does the first thing with it answers for it from then on."""
+        self.officer = self.officer or officer
+
+    def change_officer(self, to: str) -> None:
+        """Another officer answers for it, because the one before leaves."""
+        if not self.is_in_hand:
+            (zh, en) = NAMES[self.state]
+            raise IllegalMove(
+                "ILLEGAL_MOVE",
+                f"调解案件当前为“{zh}”,没有在办人可移交。",
+                f"The mediation is {en}; nobody has it in hand.",
+                state=self.state.value,
+                allowed_states=",".join(sorted(IN_HAND)),
+            )
+        self.officer = to
 
     def refuse_request(self, reason: str, now: datetime) -> None:
         """The centre gives the request back at once, because nobody can be asked; the case stays the hall's."""

@@ -19,7 +19,7 @@ from services.chassis.ids import uuid7
 from services.chassis.numbers import Numbers
 from services.chassis.requests import Once
 from services.chassis.tables import referrals
-from services.petition.adapters import messages
+from services.petition.adapters import messages, officer_items
 from services.petition.adapters.reads import SqlReads
 from services.petition.adapters.store import SqlWork, person_hash
 from services.petition.application import queries, use_cases
@@ -150,6 +150,13 @@ class PetitionService(PetitionServiceServicer):
         with self.office.db.transaction() as tx:
             shown = reveal_petition(self.office.work(tx), request.id, request.fields, request.reason)
         return messages.revealed(shown)
+
+    def ListOfficerItems(self, request: pb.ListOfficerItemsRequest, _: Context) -> pb.ListOfficerItemsResponse:
+        return officer_items.page(self.office.db, request)
+
+    def HandOverItems(self, request: pb.HandOverItemsRequest, _: Context) -> pb.HandOverItemsResponse:
+        with self.office.db.transaction() as tx:
+            return officer_items.move(tx, self.office.work(tx), request)
 
     def _change(self, deed: Callable[[SqlWork], Petition]) -> pb.Petition:
         with self.office.db.transaction() as tx:

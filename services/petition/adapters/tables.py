@@ -66,6 +66,7 @@ petitions = Table(
     # Each ends in the id, so that no page skips a row.
     Index("petitions_newest_first", "registered_at", "id"),
     Index("petitions_newest_of_state", "state", "registered_at", "id"),
+    Index("petitions_of_officer", "officer", "id"),
     Index("petitions_of_day", "received_on", "batch_no"),
     Index("petitions_of_other_systems", "source_system", "external_no", unique=True,
           postgresql_where=text("external_no <> ''"), sqlite_where=text("external_no <> ''")),

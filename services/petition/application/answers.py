@@ -107,6 +107,15 @@ def clock_crossed(work: Work, clock: Deadline, colour: str) -> None:
         work.announce(PetitionClockCrossed(petition.id, clock.id, clock.kind, colour, clock.due_on))
 
 
+def clock_moved(work: Work, clock: Deadline, before: date) -> None:
+    """Holidays were published and a clock was counted again: its last day is another one now."""
+    petition = work.petitions.get(clock.subject_id)
+    zh = f"{_title(clock)}按新公布的节假日安排重新计算,截止日期由 {before} 改为 {clock.due_on}"
+    en = f"The clock `{clock.kind}` was counted again with the published holidays: due on {clock.due_on}, not {before}"
+    work.tell(petition.id, "clock.moved", zh, en)
+    work.record("petition.clock_moved", petition.id, kind=clock.kind, due_on=_iso(clock.due_on), before=_iso(before))
+
+
 def _asked(work: Work, answer: Answer, zh: str, en: str) -> tuple[Petition, Referral | None]:
     """The petition, and its referral when that still waits for an answer; a late answer is written down and no more."""
     petition = work.petitions.get(answer.petition_id)

@@ -36,6 +36,9 @@ MOVES: dict[tuple[State, str], State] = {
     (State.CONCLUDED, "evaluate"): State.EVALUATED,
 }
 
+# States in which an officer has the case in hand.
+IN_HAND = frozenset({State.ACCEPTED, State.MEDIATING})
+
 
 @dataclass(frozen=True)
 class Person:
@@ -144,6 +147,17 @@ class Petition:
         if self.accused_unit and unit == self.accused_unit:
             raise refusals.accused()
         self.state, self.responsible_unit, self.officer = after, unit, officer
+
+    @property
+    def is_in_hand(self) -> bool:
+        """Whether an officer answers for it now."""
+        return bool(self.officer) and self.state in IN_HAND
+
+    def change_officer(self, to: str) -> None:
+        """Another officer answers for it from now on, because the one before leaves."""
+        if not self.is_in_hand:
+            raise refusals.illegal(self.state, "change_officer", sorted(IN_HAND))
+        self.officer = to
 
     def decline(self, reason: str, route: Route) -> None:
         """The matter belongs to another lawful route, which is named with the reason."""

@@ -15,6 +15,7 @@ VERBS = {
     "come_back": ("由调解退回", "given back by mediation"),
     "settle": ("以调解协议办结", "settled"),
     "evaluate": ("评价", "evaluated"),
+    "change_officer": ("移交承办人", "given to another officer"),
     "withdraw": ("撤回转办", "asked back from mediation"),
 }
 

@@ -88,6 +88,10 @@ def everything(hall: Hall, counter: Counter) -> None:
     counter.call("EvaluatePetition", rating)
     counter.call("DeclinePetition", pb.DeclinePetitionRequest(id=decline, reason=told, route=pb.ROUTE_JUDICIAL))
     counter.call("VoidPetition", pb.VoidPetitionRequest(id=void, reason=told))
+    mover = an_officer(more="hand_over")
+    moved = pb.HandOverItemsRequest(from_officer="clerk", to_officer="colleague", reason=told)
+    counter.call("ListOfficerItems", pb.ListOfficerItemsRequest(officer="clerk"), mover)
+    counter.call("HandOverItems", moved, mover)
     fields = ["name", "phone", "id_no", "address", "content"]
     counter.call("RevealPetition", pb.RevealPetitionRequest(id=conclude, fields=fields, reason=both))
     for petition_id in made:
