@@ -1,8 +1,8 @@
-"""Writes what is generated: rules.yaml, dashboards/."""
+"""Writes what is generated: rules.yaml, dashboards/, and the same as templates of the charts."""
 
 from __future__ import annotations
 
-from infra.observability import dashboards, rules
+from infra.observability import charted, dashboards, rules
 
 
 def main() -> None:
@@ -11,6 +11,7 @@ def main() -> None:
     dashboards.FOLDER.mkdir(exist_ok=True)
     for name, text in dashboards.documents().items():
         (dashboards.FOLDER / name).write_text(text, encoding="utf-8")
+    charted.write()
 
 
 if __name__ == "__main__":

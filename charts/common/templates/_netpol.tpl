@@ -56,6 +56,7 @@ spec:
 {{- define "zongzhi.portOf" -}}
 {{- if eq .of "database" -}}5432
 {{- else if eq .of "broker" -}}5672
+{{- else if has .of (list "collector" "jaeger") -}}4318
 {{- else if hasSuffix "-serve" .of -}}{{ (get .root.Values.services (trimSuffix "-serve" .of)).port }}
 {{- else -}}8080
 {{- end -}}
@@ -84,6 +85,23 @@ spec:
     {{- toYaml .root.Values.networkPolicy.metricsFrom | nindent 4 }}
   ports:
     - port: 9464
+    {{- if and (eq .of "village") .root.Values.collector.enabled }}
+    - port: 9465
+    {{- end }}
+{{- end }}
+{{- if and (eq .of "collector") .root.Values.collector.children.enabled }}
+- {{ with .root.Values.collector.children.from -}}
+  from:
+    {{- toYaml . | nindent 4 }}
+  {{ end -}}
+  ports:
+    - port: 4319
+{{- end }}
+{{- if and (eq .of "jaeger") .root.Values.jaeger.from }}
+- from:
+    {{- toYaml .root.Values.jaeger.from | nindent 4 }}
+  ports:
+    - port: 16686
 {{- end }}
 {{- if eq .of "broker" }}
 {{- include "zongzhi.brokerDoors" . }}
@@ -137,6 +155,14 @@ spec:
 {{- define "zongzhi.egressRule" -}}
 {{- if eq .of "telemetry" }}
 {{- include "zongzhi.telemetryRule" . }}
+{{- else if has .of (list "nextHop" "prometheus") }}
+{{- $hop := get .root.Values.collector .of }}
+- {{ with $hop.to -}}
+  to:
+    {{- toYaml . | nindent 4 }}
+  {{ end -}}
+  ports:
+    - port: {{ $hop.port }}
 {{- else if eq .of "parent" }}
 {{- with .root.Values.parent.cidrs }}
 - to:

@@ -16,6 +16,11 @@ spec:
     - name: metrics
       port: 9464
       targetPort: metrics
+    {{- if and .Values.collector.enabled (not (hasKey .Values "services")) }}
+    - name: otel-metrics
+      port: 9465
+      targetPort: otel-metrics
+    {{- end }}
 {{- if .Values.monitoring.serviceMonitor.enabled }}
 ---
 apiVersion: monitoring.coreos.com/v1
@@ -26,6 +31,8 @@ metadata:
     {{- toYaml . | nindent 4 }}
   {{- end }}
 spec:
+  # Alerts look for job="zongzhi".
+  jobLabel: app.kubernetes.io/part-of
   selector:
     matchLabels:
       {{- include "zongzhi.selector" (dict "root" . "of" "metrics") | nindent 6 }}
@@ -35,5 +42,11 @@ spec:
   endpoints:
     - port: metrics
       interval: {{ .Values.monitoring.serviceMonitor.interval }}
+      # Our metrics have a label `service` of their own.
+      honorLabels: true
+    {{- if and .Values.collector.enabled (not (hasKey .Values "services")) }}
+    - port: otel-metrics
+      interval: {{ .Values.monitoring.serviceMonitor.interval }}
+    {{- end }}
 {{- end }}
 {{- end -}}

@@ -46,6 +46,16 @@ deployments, services, policies in both directions, budgets, scaling.
 {{- range $component, $part := (include "zongzhi.parts" . | fromYaml) -}}
 {{- $_ := set $edges $component $part.edges -}}
 {{- end -}}
+{{- if .Values.collector.enabled -}}
+{{- range $component, $calls := $edges -}}
+{{- if has "telemetry" $calls -}}{{- $_ := set $edges $component (append (without $calls "telemetry") "collector") -}}{{- end -}}
+{{- end -}}
+{{- $jaeger := and (hasKey .Values "jaeger") .Values.jaeger.enabled -}}
+{{- $out := list (ternary "jaeger" "nextHop" $jaeger) -}}
+{{- if dig "prometheus" "endpoint" "" .Values.collector -}}{{- $out = append $out "prometheus" -}}{{- end -}}
+{{- $_ := set $edges "collector" $out -}}
+{{- if $jaeger -}}{{- $_ := set $edges "jaeger" list -}}{{- end -}}
+{{- end -}}
 {{- if eq .Values.database.mode "statefulset" -}}{{- $_ := set $edges "database" list -}}{{- end -}}
 {{- if eq .Values.broker.mode "statefulset" -}}{{- $_ := set $edges "broker" list -}}{{- end -}}
 {{- if ne .Values.tls.mode "selfMade" -}}{{- $_ := unset $edges "certificates" -}}{{- end -}}
@@ -58,10 +68,18 @@ deployments, services, policies in both directions, budgets, scaling.
 {{- $found := dict -}}
 {{- $reached := append (keys .Values.services) "gateway" -}}
 {{- if .Values.broker.uplink.enabled -}}{{- $reached = append $reached "broker" -}}{{- end -}}
+{{- if and .Values.collector.enabled .Values.collector.children.enabled .Values.collector.children.tls -}}
+{{- $reached = append $reached "collector" -}}
+{{- end -}}
 {{- range $reached -}}
 {{- $name := include "zongzhi.name" (dict "root" $ "of" .) -}}
 {{- $hosts := list $name (printf "%s.%s.svc" $name $.Release.Namespace) (include "zongzhi.host" (dict "root" $ "of" .)) -}}
 {{- if eq . "broker" -}}{{- $hosts = concat $hosts $.Values.broker.uplink.hosts -}}{{- end -}}
+{{- if eq . "collector" -}}
+{{- $children := dict "root" $ "of" "collector-children" -}}
+{{- $own := printf "%s.%s.svc" (include "zongzhi.name" $children) $.Release.Namespace -}}
+{{- $hosts = concat $hosts (list $own (include "zongzhi.host" $children)) $.Values.collector.children.hosts -}}
+{{- end -}}
 {{- $_ := set $found . $hosts -}}
 {{- end -}}
 {{- toYaml $found -}}

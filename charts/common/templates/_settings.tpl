@@ -32,8 +32,3 @@ metadata:
 data:
   {{- include "zongzhi.settingsData" . | nindent 2 }}
 {{- end }}
-
-{{/* Where spans, metrics and logs are sent; empty: nowhere. */}}
-{{- define "zongzhi.otlpEndpoint" -}}
-{{ .Values.telemetry.endpoint }}
-{{- end -}}

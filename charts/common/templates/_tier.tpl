@@ -10,6 +10,11 @@
 {{ include "zongzhi.broker" . }}
 {{ include "zongzhi.door" . }}
 {{ include "zongzhi.policies" . }}
+{{ include "zongzhi.collector" . }}
+{{- if hasKey .Values "jaeger" }}
+{{ include "zongzhi.jaeger" . }}
+{{- end }}
 {{ include "zongzhi.observed" . }}
+{{ include "zongzhi.alerts" . }}
 {{ include "zongzhi.extra" . }}
 {{- end -}}

@@ -5,6 +5,7 @@
 {{- include "zongzhi.validateStores" . }}
 {{- include "zongzhi.validateTls" . }}
 {{- include "zongzhi.validateParts" . }}
+{{- include "zongzhi.validateCollector" . }}
 {{- end -}}
 
 {{- define "zongzhi.validateTier" -}}

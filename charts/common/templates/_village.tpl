@@ -5,15 +5,17 @@ schema and seeds come first, in the same pod, so nothing waits for anything.
 {{- define "zongzhi.village" -}}
 {{- include "zongzhi.validateTier" . }}
 {{- include "zongzhi.validateDoor" . }}
+{{- include "zongzhi.validateCollector" . }}
 {{- $part := dict "role" "all" "demo" .Values.demo.enabled "service" "gateway" "edges" list "args" (list "all") "resources" .Values.resources }}
 {{- $it := dict "root" . "of" "village" "part" $part }}
 {{- include "zongzhi.settings" . }}
+{{- if .Values.collector.enabled }}{{ include "zongzhi.collectorSettings" (dict "root" . "of" "collector") }}{{ end }}
 {{- include "zongzhi.account" $it }}
 {{ include "zongzhi.villageVolume" $it }}
 {{ include "zongzhi.villageDeployment" $it }}
 {{ include "zongzhi.httpService" (dict "root" . "of" "gateway" "component" "village" "service" .Values.service) }}
 {{ include "zongzhi.door" . }}
-{{- $edges := dict "village" (list "parent" "telemetry") }}
+{{- $edges := dict "village" (list "parent" (ternary "nextHop" "telemetry" .Values.collector.enabled)) }}
 {{- if .Values.smoke.enabled }}{{ $_ := set $edges "smoke" (list "village") }}{{ end }}
 {{ include "zongzhi.drawnPolicies" (dict "root" . "edges" $edges) }}
 {{ include "zongzhi.observed" . }}
@@ -81,6 +83,9 @@ spec:
           {{- include "zongzhi.lifecycle" . | nindent 10 }}
           resources:
             {{- toYaml .part.resources | nindent 12 }}
+        {{- if .root.Values.collector.enabled }}
+        {{- include "zongzhi.collectorContainer" . | nindent 8 }}
+        {{- end }}
         {{- with .root.Values.pods.extraContainers }}
         {{- tpl (toYaml .) $.root | nindent 8 }}
         {{- end }}
@@ -88,6 +93,9 @@ spec:
         - name: data
           persistentVolumeClaim:
             claimName: {{ include "zongzhi.name" . }}
+        {{- if .root.Values.collector.enabled }}
+        {{- include "zongzhi.collectorVolumes" . | nindent 8 }}
+        {{- end }}
         {{- include "zongzhi.volumes" . | nindent 8 }}
 {{- end }}
 
