@@ -85,3 +85,17 @@ clean: ## remove what was generated (not .run/)
 	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find protos -name '*_pb2*' -delete
 	rm -f $(GENERATED)
+
+.PHONY: otel-test observability fleet
+otel-test: protos ## one trace through three real Collectors, cut off and killed on the way (needs Go once, to build it)
+	@$(BIN)/python -m infra.tools.get_collector
+	$(PYTEST) -q -m otel e2e
+
+observability: protos ## write alert rules, dashboards and the table of metrics anew, and let promtool check the rules
+	$(BIN)/python -m infra.otel.metrics_table
+	$(BIN)/python -m infra.observability
+	@if command -v promtool >/dev/null; then cd infra/observability && promtool check rules rules.yaml && promtool test rules rules.test.yaml; \
+	else echo "没有 promtool(Debian 包 prometheus),未检查规则。No promtool (Debian package prometheus): rules not checked." >&2; fi
+
+fleet: protos ## write infra/fleet/tiers.csv and values/ anew from the division table
+	$(BIN)/zongzhi fleet generate

@@ -1,9 +1,9 @@
-"""How fast an error budget is used up, looked at through a long and a short window at once (Google's SRE workbook, ch. 5).
+"""How fast an error budget is used up, seen through a long and a short window at once (Google's SRE workbook, ch. 5).
 
-    2 % of 30 days' budget in 1 h   factor 14.4   page      the long window says that it matters,
-    5 % in 6 h                      factor 6      page      the short one that it is still so
-    10 % in 1 day                   factor 3      ticket
-    10 % in 3 days                  factor 1      ticket
+2 % of 30 days' budget in 1 h   factor 14.4   page      the long window says that it matters,
+5 % in 6 h                      factor 6      page      the short one that it is still so
+10 % in 1 day                   factor 3      ticket
+10 % in 3 days                  factor 1      ticket
 """
 
 from __future__ import annotations

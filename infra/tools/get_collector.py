@@ -1,4 +1,4 @@
-"""Builds the OpenTelemetry Collector of infra/otel/builder.yaml into .tools/bin/otelcol; needs Go, takes a minute or two.
+"""Builds the OpenTelemetry Collector of infra/otel/builder.yaml into .tools/bin/otelcol; needs Go, takes minutes.
 
     python -m infra.tools.get_collector
 

@@ -7,19 +7,20 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 import yaml
 
-from infra.observability import alerts, dashboards, rules
+from infra.observability import alerts, charted, dashboards, rules
 from infra.otel import metrics_table
 from infra.otel.collector import OWN_METRICS
 
 # Prometheus itself knows these of every target.
 PROMETHEUS = {"up"}
 FUNCTIONS = {
-    "sum", "max", "count", "rate", "increase", "histogram_quantile", "topk", "absent", "on", "by", "and", "or", "unless",
-    "offset", "le", "label_values",
+    "sum", "max", "count", "rate", "increase", "histogram_quantile", "topk", "absent", "on", "by", "and", "or",
+    "unless", "offset", "le", "label_values",
 }  # fmt: skip
 
 
@@ -27,7 +28,7 @@ def names_in(expr: str) -> set[str]:
     """Metrics that an expression reads: what is neither function, label nor text."""
     bare = re.sub(r'"[^"]*"', "", expr)
     bare = re.sub(r"\{[^}]*\}|\[[^\]]*\]|\b(by|on|ignoring|group_left)\s*\([^)]*\)", "", bare)
-    return {name for name in re.findall(r"[a-zA-Z_:][a-zA-Z0-9_:]*", bare)} - FUNCTIONS - {"h", "d", "m"}
+    return set(re.findall(r"[a-zA-Z_:][a-zA-Z0-9_:]*", bare)) - FUNCTIONS - {"h", "d", "m"}
 
 
 def known() -> set[str]:
@@ -48,6 +49,11 @@ def test_only_metrics_that_exist_are_named(where: str, expr: str) -> None:
 
 def test_the_reader_of_expressions_finds_a_metric_that_does_not_exist() -> None:
     assert names_in('sum by (service) (rate(zongzhi_persons{colour="red"}[5m])) > 1') == {"zongzhi_persons"}
+
+
+def test_the_charts_carry_the_same_alerts_and_dashboards() -> None:
+    for name, text in charted.documents().items():
+        assert (charted.TEMPLATES / name).read_text("utf-8") == text, "run: python -m infra.observability"
 
 
 def test_the_rules_file_and_the_dashboards_are_what_the_code_says() -> None:
@@ -74,11 +80,11 @@ def test_every_page_belongs_to_an_alert() -> None:
 def test_the_commands_in_the_runbooks_exist() -> None:
     from services.__main__ import _parser
 
-    commands = next(a for a in _parser()._actions if a.dest == "command").choices or {}
+    commands: Any = next(a for a in _parser()._actions if a.dest == "command").choices
     for page in rules.RUNBOOKS.glob("*.md"):
         for command, deed in re.findall(r"`zongzhi ([a-z]+)(?: ([a-z]+)\b)?", page.read_text("utf-8")):
             assert command in commands, f"{page.name}: zongzhi {command}"
-            deeds = [a.choices for a in commands[command]._actions if a.dest == "deed" and a.choices]
+            deeds = [list(a.choices) for a in commands[command]._actions if a.dest == "deed" and a.choices]
             assert not deed or not deeds or deed in deeds[0], f"{page.name}: zongzhi {command} {deed}"
 
 
