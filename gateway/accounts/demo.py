@@ -57,7 +57,8 @@ def _keep(db: Database, settings: Settings, name: str, password: str) -> int:
         return _keep_fresh(db, settings, known)
     hashed = passwords.hashed(password)
     with db.transaction(Identity("system:seed", settings.tier)) as tx:
-        account = store.get(tx, name) if known else deeds.create(tx, name, "演示", "", [_post(name, settings.tier)], hashed)
+        post = _post(name, settings.tier)
+        account = store.get(tx, name) if known else deeds.create(tx, name, "演示", "", [post], hashed)
         _choose(tx, account, hashed)
     return 1
 

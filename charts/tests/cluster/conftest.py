@@ -6,17 +6,17 @@ import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 from typing import Any
 
 import pytest
 
 from charts.tests.cluster import evidence
 from charts.tests.cluster.cluster import Cluster
-from charts.tests.cluster.releases import NOW, Release
-from charts.tests.cluster.values import DISTRICT, IMAGES, TOWN, VILLAGE
+from charts.tests.cluster.releases import Release, chart_before
+from charts.tests.cluster.values import DISTRICT, IMAGES, TAG_BEFORE, TOWN, VILLAGE, of_image
 from charts.tests.helm import ROOT
 
+BEFORE = of_image(TAG_BEFORE)
 FAILED = pytest.StashKey[list[str]]()
 
 
@@ -42,8 +42,8 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
-def tiers(cluster: Cluster) -> dict[str, Release]:
-    """All three, each in a namespace of its own."""
+def tiers(cluster: Cluster, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Release]:
+    """All three, each in a namespace of its own, as they were one release ago; the first test upgrades them."""
     found = {
         "district": Release(cluster, "district", "qu", "zz-district", "341702000000", DISTRICT),
         "town": Release(cluster, "town", "zhen", "zz-town", "341702001000", TOWN),
@@ -52,8 +52,9 @@ def tiers(cluster: Cluster) -> dict[str, Release]:
     for release in found.values():
         cluster.make_namespace(release.namespace)
         release.make_secrets()
+    before = chart_before(tmp_path_factory.mktemp("before"))
     with ThreadPoolExecutor(3) as three:
-        list(three.map(lambda release: release.install(), found.values()))
+        list(three.map(lambda release: release.install(before / release.chart, BEFORE), found.values()))
     return found
 
 
@@ -73,9 +74,3 @@ def town(tiers: dict[str, Release]) -> Release:
 def village(tiers: dict[str, Release]) -> Release:
     """The village's release."""
     return tiers["village"]
-
-
-@pytest.fixture
-def chart_now() -> str:
-    """The version of the charts in this tree."""
-    return NOW

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import base64
 import json
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -18,7 +20,7 @@ from charts.tests.cluster.cluster import Cluster, Json, eventually
 from charts.tests.helm import CHARTS, ROOT, helm
 from e2e.system import System
 
-NOW, BEFORE = "0.1.0", "0.0.9"
+VERSION_BEFORE = "0.0.9"
 INSTALLED_WITHIN = "10m"
 
 
@@ -32,7 +34,6 @@ class Release:
     namespace: str
     tier: str
     values: Json = field(default_factory=dict)
-    database_owner: bool = True
 
     def make_secrets(self) -> None:
         """What the chart refers to, made by the documented command."""
@@ -46,13 +47,13 @@ class Release:
             )
         self.cluster.create(self.namespace, json.loads(done.stdout))
 
-    def install(self, chart: Path | None = None) -> None:
+    def install(self, chart: Path | None = None, more: Json | None = None) -> None:
         """Installs and waits until everything is ready."""
-        helm("install", self.name, str(chart or CHARTS / self.chart), *self._words(), "--wait")
+        helm("install", self.name, str(chart or CHARTS / self.chart), *self._words(more), "--wait")
 
-    def upgrade(self, chart: Path | None = None) -> None:
-        """Upgrades and waits until everything is ready."""
-        helm("upgrade", self.name, str(chart or CHARTS / self.chart), *self._words(), "--wait")
+    def upgrade(self) -> None:
+        """Upgrades to the chart of this tree and waits until everything is ready."""
+        helm("upgrade", self.name, str(CHARTS / self.chart), *self._words(), "--wait")
 
     def rollback(self) -> None:
         """Goes back to the revision before."""
@@ -66,10 +67,14 @@ class Release:
         """Takes the release away."""
         helm("uninstall", self.name, "--namespace", self.namespace, "--wait", "--timeout", "3m")
 
-    def _words(self) -> list[str]:
-        draft = Path(tempfile.mkdtemp()) / "values.yaml"
-        draft.write_text(yaml.safe_dump({"tier": {"code": self.tier}, **self.values}, allow_unicode=True))
-        return ["--namespace", self.namespace, "--values", str(draft), "--timeout", INSTALLED_WITHIN]
+    def _words(self, more: Json | None = None) -> list[str]:
+        folder = Path(tempfile.mkdtemp())
+        words = ["--namespace", self.namespace, "--timeout", INSTALLED_WITHIN]
+        for position, values in enumerate([self.values, more or {}]):
+            file = folder / f"{position}.yaml"
+            file.write_text(yaml.safe_dump(values, allow_unicode=True))
+            words += ["--values", str(file)]
+        return words
 
     @property
     def selector(self) -> str:
@@ -135,6 +140,16 @@ class Gateway(System):
 
 def decoded(secret: Any) -> dict[str, str]:
     """What a secret holds."""
-    import base64
-
     return {key: base64.b64decode(value).decode() for key, value in secret.data.items()}
+
+
+def chart_before(folder: Path) -> Path:
+    """The charts under an earlier version number. As long as nothing has been released, that and an image of another
+    name are all that is different; from the first release on, its package belongs here."""
+    for name in ("common", "district", "town", "village"):
+        shutil.copytree(CHARTS / name, folder / name, ignore=shutil.ignore_patterns("ci", "golden"))
+    for chart in ("district", "town", "village"):
+        file = folder / chart / "Chart.yaml"
+        described = yaml.safe_load(file.read_text())
+        file.write_text(yaml.safe_dump(described | {"version": VERSION_BEFORE, "appVersion": VERSION_BEFORE}))
+    return folder

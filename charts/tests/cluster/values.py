@@ -16,7 +16,11 @@ IMAGES = tuple(f"{name}:{TAG}" for name in ("zongzhi", "zongzhi-postgres", "zong
 SMALL = {"requests": {"cpu": "10m", "memory": "64Mi"}, "limits": {"cpu": "2", "memory": "768Mi"}}
 OURS = {"repository": "zongzhi", "tag": TAG}
 NODE_PORT = {"type": "NodePort"}
-DEMO = {"demo": {"enabled": True}, "tier": {"division": "341702001008"}}
+
+
+def of_image(tag: str) -> dict[str, Any]:
+    """Values that choose another image."""
+    return {"image": {"tag": tag}}
 
 
 def _tier(replicas: int, code: str) -> dict[str, Any]:

@@ -249,7 +249,7 @@ class Store:
 
     @property
     def unit(self) -> str:
-        """The unit that runs the mediation centre of this tier: in a town or a village the one that runs both centres."""
+        """The unit that runs the mediation centre of this tier; in a town or a village it runs both centres."""
         of_kinds = (self.directory.unit_for(kind, self.tier) for kind in ("mediation", "town", "village"))
         found = next((unit for unit in of_kinds if unit), None)
         if found is None:
