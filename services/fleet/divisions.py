@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
-from services.fleet.mistakes import FleetMistake
-
-SERVICES = Path(__file__).parent.parent
+from services.chassis import directory_shipped
+from services.chassis.directory_entries import DIVISIONS, Entry
 
 
 @dataclass(frozen=True)
@@ -24,22 +22,11 @@ class Division:
 
 def shipped(on: date, path: Path | None = None) -> list[Division]:
     """Every division in force on a day, in the order of its code."""
-    with (path or _path()).open(encoding="utf-8", newline="") as file:
-        rows = [row for row in csv.DictReader(file) if _in_force(row, on)]
-    known = [Division(row["code"], row["name"], row["level"], row["parent"]) for row in rows]
+    rows = directory_shipped.read(DIVISIONS, path) if path else directory_shipped.shipped(DIVISIONS)
+    known = [Division(row.code, row.name, row.level, row.parent) for row in rows if _in_force(row, on)]
     return sorted(known, key=lambda division: division.code)
 
 
-def _path() -> Path:
-    found = sorted(SERVICES.glob("*/data/divisions.csv"))
-    if not found:
-        raise FleetMistake(
-            f"{SERVICES} 下没有 data/divisions.csv。", f"There is no data/divisions.csv below {SERVICES}."
-        )
-    return found[0]
-
-
-def _in_force(row: dict[str, str], on: date) -> bool:
-    """A row without dates has always been in force."""
-    begun, ended = row.get("valid_from") or "", row.get("valid_to") or ""
-    return (not begun or date.fromisoformat(begun) <= on) and (not ended or on < date.fromisoformat(ended))
+def _in_force(row: Entry, on: date) -> bool:
+    """Its last day is one on which it is still in force."""
+    return row.valid_from <= on and (row.valid_to is None or on <= row.valid_to)

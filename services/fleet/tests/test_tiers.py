@@ -53,9 +53,10 @@ def test_names_and_hosts_are_valid_in_kubernetes() -> None:
         assert len(tier.namespace) <= 63
 
 
-def test_a_division_counts_from_its_first_day_to_the_day_before_its_last(tmp_path: Path) -> None:
+def test_a_division_counts_from_its_first_day_to_its_last(tmp_path: Path) -> None:
     table = tmp_path / "divisions.csv"
-    table.write_text("code,name,level,parent,valid_from,valid_to\n1,甲,town,0,2026-01-01,2026-12-01\n2,乙,town,0,,\n")
+    head = "# 来源\nstat_code,mca_code,name,level,parent,valid_from,valid_to\n"
+    table.write_text(f"{head}1,,甲,town,0,2026-01-01,2026-11-30\n2,,乙,town,0,,\n")
     assert [d.code for d in shipped(date(2025, 12, 31), table)] == ["2"]
     assert [d.code for d in shipped(date(2026, 11, 30), table)] == ["1", "2"]
     assert [d.code for d in shipped(date(2026, 12, 1), table)] == ["2"]
