@@ -56,7 +56,8 @@ def _setup(_: argparse.Namespace, settings: Settings) -> int:
 def _migrate(args: argparse.Namespace, settings: Settings) -> int:
     from services import operations
 
-    return operations.migrate(settings, args.names, create=args.create, wait_s=args.wait)
+    done = operations.migrate(settings, args.names, create=args.create, wait_s=args.wait)
+    return operations.seed(settings, args.names) if args.seed else done
 
 
 def _seed(args: argparse.Namespace, settings: Settings) -> int:
@@ -184,6 +185,7 @@ def _parser() -> argparse.ArgumentParser:
     migrate.add_argument(
         "--wait", type=float, default=0, metavar="S", help="先等数据库应答 · first wait for the server"
     )
+    migrate.add_argument("--seed", action="store_true", help="随后载入随软件提供的内容 · then load what is shipped")
     waiting = add(
         "wait-schema",
         cli_deploy.wait_schema,

@@ -133,7 +133,9 @@ def schema(values: Sequence[Value]) -> str:
 
 def table(values: Sequence[Value]) -> str:
     """The table of the README."""
-    rows = [f"| `{leaf.path}` | {_shown(leaf.default)} | {_cell(leaf.description)} |" for v in values for leaf in v.leaves()]
+    rows = [
+        f"| `{leaf.path}` | {_shown(leaf.default)} | {_cell(leaf.description)} |" for v in values for leaf in v.leaves()
+    ]
     return "\n".join(["| 键 key | 默认 default | 说明 what it is |", "|---|---|---|", *rows]) + "\n"
 
 

@@ -40,15 +40,9 @@ template:
   spec:
     {{- include "zongzhi.pod" . | nindent 4 }}
     restartPolicy: OnFailure
-    initContainers:
+    containers:
       - name: migrate
         {{- include "zongzhi.container" . | nindent 8 }}
-        resources:
-          {{- toYaml .root.Values.migrations.resources | nindent 10 }}
-    containers:
-      - name: seed
-        {{- $seed := mergeOverwrite (deepCopy .part) (dict "args" (list "seed" .part.service)) }}
-        {{- include "zongzhi.container" (dict "root" .root "of" .of "part" $seed) | nindent 8 }}
         resources:
           {{- toYaml .root.Values.migrations.resources | nindent 10 }}
     volumes:

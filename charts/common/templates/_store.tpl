@@ -30,7 +30,10 @@ spec:
   template:
     metadata:
       labels:
-        {{- include "zongzhi.podLabels" . | nindent 8 }}
+        # No version: a store is not restarted because the program around it is a newer one.
+        {{- include "zongzhi.selector" . | nindent 8 }}
+        app.kubernetes.io/part-of: zongzhi
+        zongzhi/tier: {{ .root.Values.tier.code | quote }}
     spec:
       {{- include "zongzhi.pod" . | nindent 6 }}
       terminationGracePeriodSeconds: 30
@@ -48,7 +51,7 @@ spec:
             {{- toYaml .probe | nindent 12 }}
             periodSeconds: 2
             timeoutSeconds: 5
-            failureThreshold: 60
+            failureThreshold: 150
           readinessProbe:
             {{- toYaml .probe | nindent 12 }}
             periodSeconds: 5

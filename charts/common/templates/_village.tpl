@@ -68,13 +68,11 @@ spec:
       {{- include "zongzhi.spread" . | nindent 6 }}
       terminationGracePeriodSeconds: {{ include "zongzhi.graceSeconds" . }}
       initContainers:
-        {{- range (list "migrate" "seed") }}
-        {{- $before := mergeOverwrite (deepCopy $.part) (dict "role" . "args" (list .)) }}
-        - name: {{ . }}
+        {{- $before := mergeOverwrite (deepCopy $.part) (dict "role" "migrate" "args" (list "migrate" "--seed")) }}
+        - name: migrate
           {{- include "zongzhi.villageContainer" (dict "root" $.root "of" $.of "part" $before) | nindent 10 }}
           resources:
             {{- toYaml $.part.resources | nindent 12 }}
-        {{- end }}
       containers:
         - name: all
           {{- include "zongzhi.villageContainer" . | nindent 10 }}

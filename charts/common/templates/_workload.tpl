@@ -260,7 +260,7 @@ startupProbe:
   failureThreshold: 60
 readinessProbe:
   httpGet: {path: /healthz, port: http}
-  periodSeconds: 5
+  periodSeconds: 2
   timeoutSeconds: 3
 livenessProbe:
   httpGet: {path: /healthz, port: http}
@@ -278,7 +278,7 @@ readinessProbe:
   {{- else }}
   grpc: {port: 50050, service: ready}
   {{- end }}
-  periodSeconds: 5
+  periodSeconds: 2
   timeoutSeconds: 3
 livenessProbe:
   grpc: {port: 50050, service: live}

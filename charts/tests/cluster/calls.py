@@ -93,7 +93,7 @@ class Calls:
             if self._patience_s and path.endswith(":accept") and self._is_accepted(path):
                 return {}
             if time.monotonic() - began >= self._patience_s:
-                raise Failed(f"{method} {path.rpartition(':')[2]}: {what}")
+                raise Failed(f"{time.strftime('%H:%M:%S')} {method} {path.rpartition(':')[2]}: {what}")
             time.sleep(0.5)
 
     def _is_accepted(self, path: str) -> bool:

@@ -31,7 +31,8 @@ def under_calls(
 
 def nothing_failed_nothing_lost(all_calls: dict[str, Calls]) -> None:
     """No call was refused longer than the tier may, and everything answered is there."""
+    failures = {name: (calls.account(), calls.failures[:10]) for name, calls in all_calls.items() if calls.failures}
+    assert not failures, failures
     for name, calls in all_calls.items():
-        assert not calls.failures, f"{name}: {calls.account()}: {calls.failures[:5]}"
         assert calls.answers > 20, f"{name}: hardly anybody called: {calls.account()}"
         assert not (lost := calls.lost()), f"{name}: {lost[:5]}"
