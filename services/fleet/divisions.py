@@ -7,7 +7,7 @@ from datetime import date
 from pathlib import Path
 
 from services.chassis import directory_shipped
-from services.chassis.directory_entries import DIVISIONS, Entry
+from services.chassis.directory_entries import DIVISIONS
 
 
 @dataclass(frozen=True)
@@ -23,10 +23,5 @@ class Division:
 def shipped(on: date, path: Path | None = None) -> list[Division]:
     """Every division in force on a day, in the order of its code."""
     rows = directory_shipped.read(DIVISIONS, path) if path else directory_shipped.shipped(DIVISIONS)
-    known = [Division(row.code, row.name, row.level, row.parent) for row in rows if _in_force(row, on)]
+    known = [Division(row.code, row.name, row.level, row.parent) for row in rows if row.holds(on)]
     return sorted(known, key=lambda division: division.code)
-
-
-def _in_force(row: Entry, on: date) -> bool:
-    """Its last day is one on which it is still in force."""
-    return row.valid_from <= on and (row.valid_to is None or on <= row.valid_to)

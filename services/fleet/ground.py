@@ -65,7 +65,7 @@ class Ground:
 
 
 def _namespace(tier: Tier) -> dict[str, Any]:
-    labels = LABELS | {"zongzhi.example/tier": tier.tier, "zongzhi.example/code": tier.code}
+    labels = LABELS | {"zongzhi/tier": tier.code, "zongzhi/kind": tier.tier}
     return {"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": tier.namespace, "labels": labels}}
 
 
