@@ -74,7 +74,7 @@ class FleetOnCluster:
 
     def trust(self, child: Tier, parent: Tier) -> None:
         """Gives a child its parent's authority, as enrolment does."""
-        labels = {"pod-security.kubernetes.io/enforce": "restricted", "zongzhi-test": "true"}
+        labels = {"pod-security.kubernetes.io/enforce": "restricted"}
         self.cluster.core.create_namespace(
             client.V1Namespace(metadata=client.V1ObjectMeta(name=child.namespace, labels=labels))
         )

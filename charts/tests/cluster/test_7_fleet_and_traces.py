@@ -10,6 +10,7 @@ import pytest
 
 from charts.tests.cluster.cluster import Cluster, eventually
 from charts.tests.cluster.fleet import COLLECTOR_IMAGE, VILLAGES, FleetOnCluster
+from charts.tests.cluster.values import IMAGES
 from e2e.otlp_receiver import OtlpReceiver, trace_tree
 from e2e.story import Story
 from e2e.test_one_trace import EVENTS, STEPS, Client, deeds, processed, unanswered
