@@ -6,7 +6,7 @@ an init container of their own, which accepts a newer one: during a rollback the
 {{- define "zongzhi.migrations" -}}
 {{- include "zongzhi.account" (dict "root" . "of" "migrate") }}
 {{- range (include "zongzhi.databases" . | fromYamlArray) }}
-{{- $part := dict "role" "migrate" "demo" (and $.Values.demo.enabled (eq . "gateway")) "service" . "database" . "owner" true "edges" list "args" (list "migrate" .) }}
+{{- $part := dict "role" "migrate" "demo" (and $.Values.demo.enabled (eq . "gateway")) "service" . "database" . "owner" true "edges" list "args" (list "migrate" . "--seed" "--wait" (toString $.Values.migrations.waitSeconds)) }}
 {{- include "zongzhi.migration" (dict "root" $ "of" "migrate" "part" $part) }}
 {{- end }}
 {{- end -}}

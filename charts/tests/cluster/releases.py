@@ -49,11 +49,11 @@ class Release:
 
     def install(self, chart: Path | None = None, more: Json | None = None) -> None:
         """Installs and waits until everything is ready."""
-        helm("install", self.name, str(chart or CHARTS / self.chart), *self._words(more), "--wait")
+        helm("install", self.name, str(chart or CHARTS / self.chart), *self._words(more), "--wait", "--wait-for-jobs")
 
     def upgrade(self) -> None:
         """Upgrades to the chart of this tree and waits until everything is ready."""
-        helm("upgrade", self.name, str(CHARTS / self.chart), *self._words(), "--wait")
+        helm("upgrade", self.name, str(CHARTS / self.chart), *self._words(), "--wait", "--wait-for-jobs")
 
     def rollback(self) -> None:
         """Goes back to the revision before."""
