@@ -166,7 +166,9 @@ def replicas_spread_over_nodes(render: Render) -> Iterator[str]:
         if not pod.is_for_long or pod.is_store:
             continue
         spread = pod.spec.get("topologySpreadConstraints") or []
-        if not any(_selects(one["labelSelector"]["matchLabels"], pod.labels) for one in spread):
+        if not any(
+            _selects((one.get("labelSelector") or {}).get("matchLabels", {"": ""}), pod.labels) for one in spread
+        ):
             yield f"{pod} may stand on one node"
         if any(one["whenUnsatisfiable"] != "ScheduleAnyway" for one in spread):
             yield f"{pod} does not start where there is one node"
@@ -219,7 +221,7 @@ def whoever_answers_calls_drains(render: Render) -> Iterator[str]:
 
 
 def _drain(render: Render) -> float:
-    return float(render.named("ConfigMap", f"{RELEASE}-settings")["data"]["DRAIN_S"])
+    return float(next(one["data"]["DRAIN_S"] for one in render.of("ConfigMap") if "DRAIN_S" in (one.get("data") or {})))
 
 
 @point

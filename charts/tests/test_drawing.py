@@ -27,7 +27,7 @@ def edges(made: Render) -> dict[str, set[str]]:
         if component is None:
             continue
         called = found.setdefault(component, set())
-        for rule in policy["spec"]["egress"]:
+        for rule in policy["spec"]["egress"] or []:
             for peer in rule.get("to", [{}]):
                 if not peer or "namespaceSelector" in peer:
                     continue

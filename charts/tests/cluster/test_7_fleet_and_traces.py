@@ -28,10 +28,13 @@ def sink() -> Iterator[OtlpReceiver]:
 
 
 @pytest.fixture(scope="module")
-def fleet(cluster: Cluster, sink: OtlpReceiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FleetOnCluster]:
-    """The district and the town, each trusting its parent; villages are made by the first test."""
-    cluster.load(COLLECTOR_IMAGE)
+def fleet(sink: OtlpReceiver, tmp_path_factory: pytest.TempPathFactory) -> Iterator[FleetOnCluster]:
+    """The district and the town, each trusting its parent; villages are made by the first test. Namespaces are named
+    after divisions, as `zongzhi fleet` names them, so what an earlier run left goes first."""
+    cluster = Cluster()
+    cluster.load(*IMAGES, COLLECTOR_IMAGE)
     fleet = FleetOnCluster(cluster, tmp_path_factory.mktemp("fleet"), sink.port)
+    fleet.remove()
     try:
         fleet.apply(fleet.district)
         fleet.trust(fleet.town, fleet.district)
