@@ -33,7 +33,9 @@ class HealthPort:
         self._address = f"{host}:{port}"
         self.port = port
         self._servicer = health.HealthServicer()
-        self._server = grpc.server(ThreadPoolExecutor(2, thread_name_prefix="health"))
+        # By default two processes may share one port, and a probe would ask either.
+        options = [("grpc.so_reuseport", 0)]
+        self._server = grpc.server(ThreadPoolExecutor(2, thread_name_prefix="health"), options=options)
         self._parts: dict[str, bool] = {}
         self._lock = threading.Lock()
 
