@@ -86,10 +86,16 @@ clean: ## remove what was generated (not .run/)
 	find protos -name '*_pb2*' -delete
 	rm -f $(GENERATED)
 
-.PHONY: otel-test observability fleet
+.PHONY: otel-test observability fleet collector-image
 otel-test: protos ## one trace through three real Collectors, cut off and killed on the way (needs Go once, to build it)
 	@$(BIN)/python -m infra.tools.get_collector
 	$(PYTEST) -q -m otel e2e
+
+collector-image: .venv/.ready ## the Collector as an image, for test clusters that cannot pull it (needs Go once)
+	@$(BIN)/python -m infra.tools.get_collector
+	$(DOCKER) build -q -f infra/docker/collector.Dockerfile -t zongzhi-collector:$(TAG) .tools/bin
+
+cluster-test: collector-image
 
 observability: protos ## write alert rules, dashboards and the table of metrics anew, and let promtool check the rules
 	$(BIN)/python -m infra.otel.metrics_table
