@@ -1,4 +1,4 @@
-"""What lies beside the templates: schemas and tables that follow from values.yaml, golden renders, one set of values."""
+"""What lies beside the templates: schemas and tables that follow from values.yaml, golden renders, shapes."""
 
 from __future__ import annotations
 

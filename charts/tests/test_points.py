@@ -136,6 +136,18 @@ def test_children_come_in_by_a_service_of_their_own_and_over_tls_only() -> None:
     assert "link.341702000000.zongzhi.example" in certificate["spec"]["dnsNames"]
 
 
+@pytest.mark.parametrize(("replicas", "name"), [(1, "petition"), (2, "petition-each")])
+def test_callers_of_one_replica_use_one_address_and_of_several_each_one(replicas: int, name: str) -> None:
+    values = str(Case("district", "statefulset").values)
+    made = render("district", "--values", values, "--set", f"serve.replicas={replicas}")
+    address = made.named("ConfigMap", "zongzhi-settings")["data"]["PETITION_ADDRESS"]
+    assert address == f"dns:///zongzhi-{name}.zongzhi.svc.cluster.local:50051"
+    service = made.named("Service", f"zongzhi-{name}")
+    assert ("clusterIP" in service["spec"]) == (replicas > 1)
+    args = next(pod for pod in made.pods if pod.component == "certificates").spec["containers"][0]["args"]
+    assert any(arg.startswith("petition=") and f"zongzhi-{name}.zongzhi.svc.cluster.local" in arg for arg in args)
+
+
 def test_upgrades_may_migrate_first() -> None:
     case = Case("district", "everything")
     upgraded = render("district", "--values", str(case.values), "--is-upgrade")

@@ -75,6 +75,9 @@ deployments, services, policies in both directions, budgets, scaling.
 {{- $name := include "zongzhi.name" (dict "root" $ "of" .) -}}
 {{- $hosts := list $name (printf "%s.%s.svc" $name $.Release.Namespace) (include "zongzhi.host" (dict "root" $ "of" .)) -}}
 {{- if eq . "broker" -}}{{- $hosts = concat $hosts $.Values.broker.uplink.hosts -}}{{- end -}}
+{{- if hasKey $.Values.services . -}}
+{{- $hosts = append $hosts (include "zongzhi.host" (dict "root" $ "of" (printf "%s-each" .))) -}}
+{{- end -}}
 {{- if eq . "collector" -}}
 {{- $children := dict "root" $ "of" "collector-children" -}}
 {{- $own := printf "%s.%s.svc" (include "zongzhi.name" $children) $.Release.Namespace -}}

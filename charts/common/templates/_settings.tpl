@@ -16,7 +16,7 @@ GATEWAY_PORT: "8080"
 OTEL_EXPORTER_OTLP_ENDPOINT: {{ include "zongzhi.otlpEndpoint" . | quote }}
 {{- end }}
 {{- range $name, $service := (.Values.services | default dict) }}
-{{ upper $name }}_ADDRESS: "dns:///{{ include "zongzhi.host" (dict "root" $ "of" $name) }}:{{ $service.port }}"
+{{ upper $name }}_ADDRESS: "dns:///{{ include "zongzhi.serviceHost" (dict "root" $ "of" $name) }}:{{ $service.port }}"
 {{- end }}
 {{- range $name, $value := .Values.settings.extra }}
 {{ $name }}: {{ tpl (toString $value) $ | quote }}

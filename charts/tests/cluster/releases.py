@@ -22,6 +22,7 @@ from e2e.system import System
 
 VERSION_BEFORE = "0.0.9"
 INSTALLED_WITHIN = "10m"
+CONNECT_S = 3
 
 
 @dataclass
@@ -124,6 +125,10 @@ class Gateway(System):
         self._signed_in_at = 0.0
         self.http = requests.Session()
         self.http.headers["Connection"] = "close"
+
+    def call(self, method: str, path: str, body: dict[str, Any] | None = None, **options: Any) -> requests.Response:
+        """One HTTP call, whatever the answer. A connection that nobody takes is given up soon and tried again."""
+        return self.http.request(method, f"{self.gateway}{path}", json=body, timeout=(CONNECT_S, 30), **options)
 
     def login(self) -> dict[str, str]:
         """As its secret says."""

@@ -118,7 +118,9 @@ def test_every_edge_of_the_drawing_works_and_no_other_does(
     release = tiers[tier]
     # Every gateway is a door of its house, open to whoever may come in by its own edges: none of ours does.
     for component, allowed in EDGES.items():
-        found = reached(cluster, release.one(component), everywhere)
+        # Nothing keeps a pod from calling itself.
+        others = {key: where for key, where in everywhere.items() if key != f"{tier}:{component}"}
+        found = reached(cluster, release.one(component), others)
         wanted = {f"{tier}:{called}" for called in allowed}
         assert {key for key, yes in found.items() if yes} == wanted, f"{tier} {component}"
 
