@@ -66,10 +66,14 @@ class Received:
 
 
 class OtlpReceiver:
-    """Listens on loopback until closed. With `black_hole` it never answers, like a hung collector."""
+    """Listens on loopback or `host` until closed. With `black_hole` it never answers, like a hung collector."""
 
     def __init__(
-        self, port: int = 0, black_hole: bool = False, on_spans: Callable[[list[Span]], None] = lambda _: None
+        self,
+        port: int = 0,
+        black_hole: bool = False,
+        on_spans: Callable[[list[Span]], None] = lambda _: None,
+        host: str = "127.0.0.1",
     ) -> None:
         self.black_hole = black_hole
         self.requests = 0
@@ -77,13 +81,18 @@ class OtlpReceiver:
         self._changed = threading.Condition()
         self._closed = threading.Event()
         self._on_spans = on_spans
-        self._server = _Server(("127.0.0.1", port), _handler_for(self))
+        self._server = _Server((host, port), _handler_for(self))
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
     @property
     def url(self) -> str:
         """What OTEL_EXPORTER_OTLP_ENDPOINT must be."""
-        return f"http://127.0.0.1:{self._server.server_address[1]}"
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def port(self) -> int:
+        """Where it listens."""
+        return int(self._server.server_address[1])
 
     def __enter__(self) -> OtlpReceiver:
         self._thread.start()

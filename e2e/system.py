@@ -67,6 +67,7 @@ class System:
         if collector:
             self.env["OTEL_EXPORTER_OTLP_ENDPOINT"] = collector
         self.processes: dict[str, subprocess.Popen[bytes]] = {}
+        self.metrics_ports = {name: free_port() for name in self.roles()}
         self.http = requests.Session()
         self.sign_in_again_at = float("inf")
 
@@ -131,7 +132,7 @@ class System:
 
     def start(self, name: str) -> None:
         """Starts one process; its log goes to logs/<name>.log."""
-        env = dict(self.env)
+        env = self.env | {"METRICS_PORT": str(self.metrics_ports[name])}
         role, *service = self.roles()[name]
         if role == "serve":
             env["GRPC_PORT"] = str(self.ports[service[0]])

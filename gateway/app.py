@@ -38,6 +38,7 @@ from gateway.uploads import Uploads
 from services.chassis import datakey, spans, statuses, troubles
 from services.chassis.database import Database
 from services.chassis.identity import Identity
+from services.chassis.metrics import Meters
 from services.chassis.refusal import Exhausted, NotFound, Refusal, Unauthenticated
 from services.chassis.settings import Settings
 from services.chassis.telemetry import Telemetry, use_traceparent
@@ -79,7 +80,9 @@ def create_app(
     ours = SessionPages(sessions, db, settings, frozenset({*stubs.channels, AUDIENCE}))
     pages = Pages(found, ours, lambda: {**stubs.health(), "gateway": wiring.health(db)})
     guards = Guards(settings)
-    gateway = Gateway(found, pages, sessions, stubs, tracer, guards, Limits(settings))
+    gateway = Gateway(
+        found, pages, sessions, stubs, tracer, guards, Limits(settings), telemetry.meters if telemetry else None
+    )
     gateway.inside = inside.Inside({"accounts": accounts}, tracer)
     gateway.keeper = Keeper(db, settings)
     gateway.live = Live(found, sessions, stubs, settings)
@@ -103,6 +106,7 @@ class Gateway:
         tracer: trace.Tracer,
         guards: Guards,
         limits: Limits,
+        meters: Meters | None = None,
     ) -> None:
         self.routes = tuple(found)
         self._paths: Paths[Route | Page | Stream] = Paths()
@@ -123,6 +127,7 @@ class Gateway:
         self._guards = guards
         self._limits = limits
         self.bodies = BodyPlaces()
+        self._meters = meters
 
     def handle(self) -> Response:
         """Answers the request that Flask is serving."""
@@ -244,8 +249,10 @@ class Gateway:
         if route in QUIET and response.status_code == 200:
             return
         method = method if method in spans.HTTP_METHODS else "_OTHER"
-        milliseconds = round((time.perf_counter() - began) * 1000, 1)
-        fields = {"method": method, "route": route, "status": response.status_code, "ms": milliseconds}
+        seconds = time.perf_counter() - began
+        if self._meters:
+            self._meters.http_duration(method, route, response.status_code, seconds)
+        fields = {"method": method, "route": route, "status": response.status_code, "ms": round(seconds * 1000, 1)}
         # All four come from closed sets, so the scrubber need not look for phone numbers in them.
         log.info("request", extra={"fields": fields, "scrubbed": True})
 

@@ -8,6 +8,7 @@ import os
 import signal
 import socket
 import threading
+from pathlib import Path
 from typing import Any
 
 from cheroot import wsgi
@@ -17,6 +18,7 @@ from flask import Flask
 from gateway import downloads
 from gateway.app import EXTENSION, create_app
 from gateway.live import Live
+from gateway.metrics import MetricsOfWorkers, WorkerMetrics
 from gateway.openapi import version
 from gateway.sessions import Signer
 from gateway.slow_callers import PATIENCE_S, BodyPlaces, PatientConnection
@@ -152,7 +154,10 @@ def serve_granian(settings: Settings, workers: int = 1, threads: int = 16, *, st
 
     logs.configure_logging("gateway", settings.log_level)
     check_startable(settings)
-    Server(
+    metrics = MetricsOfWorkers(settings) if settings.metrics_port else None
+    if metrics:
+        metrics.start()
+    server = Server(
         "gateway",
         settings.gateway_host,
         settings.gateway_port,
@@ -167,7 +172,13 @@ def serve_granian(settings: Settings, workers: int = 1, threads: int = 16, *, st
         workers_kill_timeout=max(1, round(settings.drain_s)),
         respawn_failed_workers=True,
         log_dictconfig=_granian_logs(settings.log_level),
-    ).serve(target_loader=functools.partial(_load, settings, threads, places), wrap_loader=False)
+    )
+    folder = metrics.folder if metrics else None
+    try:
+        server.serve(target_loader=functools.partial(_load, settings, threads, places, folder), wrap_loader=False)
+    finally:
+        if metrics:
+            metrics.stop()
 
 
 def check_startable(settings: Settings) -> None:
@@ -182,10 +193,14 @@ def check_startable(settings: Settings) -> None:
         raise PortTaken(host, port) from None
 
 
-def _load(settings: Settings, threads: int, places: int) -> Flask:
+def _load(settings: Settings, threads: int, places: int, metrics: Path | None = None) -> Flask:
     """Runs once in every worker process."""
     logs.configure_logging("gateway", settings.log_level)
-    watching = telemetry.configure("gateway", settings.tier, endpoint=settings.otlp_endpoint, version=version())
+    watching = telemetry.configure(
+        "gateway", settings.tier, endpoint=settings.otlp_endpoint, version=version(), scraped=metrics is not None
+    )
+    if metrics is not None and watching.registry is not None:
+        WorkerMetrics(watching.registry, metrics).start()
     app = create_app(settings, watching)
     gateway = app.extensions[EXTENSION]
     gateway.live.limit(places)

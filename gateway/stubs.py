@@ -88,7 +88,7 @@ def open_channels(settings: Settings, services: Iterable[ServiceDescriptor], tra
             raise SettingsMissing(
                 f"没有服务 {name} 的地址设置。 There is no setting for the address of {name} ({name.upper()}_ADDRESS)."
             ) from None
-        channels[name] = clients.channel(address, tracer)
+        channels[name] = clients.channel(address, tracer, settings.grpc_tls_dir)
     return channels
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 # Not in `make test`; each has a make target of its own.
-ON_REQUEST = ("servers", "e2e", "chaos")
+ON_REQUEST = ("servers", "e2e", "chaos", "cluster", "otel")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NoReturn
 
-from services import cli_accounts
+from services import cli_accounts, cli_deploy, cli_fleet
 from services.chassis.settings import Settings, SettingsMissing
 from services.roles_names import database_names, service_names
 
-# They run where no installation is.
-NEED_NOTHING = ("settings", "import")
+# They run where no installation is, at an operator's desk.
+NEED_NOTHING = frozenset({"settings", "import", "fleet"})
 Command = Callable[[argparse.Namespace, Settings], int]
 
 
@@ -55,7 +56,8 @@ def _setup(_: argparse.Namespace, settings: Settings) -> int:
 def _migrate(args: argparse.Namespace, settings: Settings) -> int:
     from services import operations
 
-    return operations.migrate(settings, args.names, create=args.create)
+    done = operations.migrate(settings, args.names, create=args.create, wait_s=args.wait)
+    return operations.seed(settings, args.names) if args.seed else done
 
 
 def _seed(args: argparse.Namespace, settings: Settings) -> int:
@@ -95,6 +97,12 @@ def _restored(args: argparse.Namespace, settings: Settings) -> int:
     return operations.restored(settings, args.names)
 
 
+def _fleet(args: argparse.Namespace, _: Settings) -> int:
+    from services import cli_fleet
+
+    return cli_fleet.run(args)
+
+
 def _import(args: argparse.Namespace, _: Settings) -> int:
     from services import cli_import
 
@@ -112,7 +120,7 @@ def _account(args: argparse.Namespace, settings: Settings) -> int:
 
 
 def _keys(args: argparse.Namespace, settings: Settings) -> int:
-    return cli_accounts.keys(args, settings)
+    return cli_deploy.secrets(args, settings) if args.deed == "secrets" else cli_accounts.keys(args, settings)
 
 
 def _settings(_: argparse.Namespace, __: Settings) -> int:
@@ -182,6 +190,17 @@ def _parser() -> argparse.ArgumentParser:
     migrate.add_argument(
         "--create", action="store_true", help="数据库不存在时先建 · create missing PostgreSQL databases first"
     )
+    migrate.add_argument(
+        "--wait", type=float, default=0, metavar="S", help="先等数据库应答 · first wait for the server"
+    )
+    migrate.add_argument("--seed", action="store_true", help="随后载入随软件提供的内容 · then load what is shipped")
+    waiting = add(
+        "wait-schema",
+        cli_deploy.wait_schema,
+        "等数据库升级到本版本或更新 · wait for this release's schema or a newer one",
+    )
+    _names(waiting, databases=True)
+    cli_deploy.options_of_waiting(waiting)
     _names(
         add(
             "seed",
@@ -207,10 +226,18 @@ def _parser() -> argparse.ArgumentParser:
         help="另存的链头,用来发现被截去的尾部 · a head kept elsewhere, to find a cut-off end",
     )
     _names(add("restored", _restored, "从备份恢复之后运行:编号不再重复 · after a restore: numbers never repeat"))
+    cli_deploy.options_of_certificates(
+        add("certificates", cli_deploy.certificates, "自建证书:签发、续期 · an authority of one's own: issue, renew")
+    )
+    cli_deploy.options_of_smoke(
+        add("smoke", cli_deploy.smoke, "经公开接口登记一件、读回、作废 · file a petition, read it back, void it")
+    )
+    cli_fleet.add(add("fleet", _fleet, "各级的发布:计划、渲染、比较、安装、查看、撤回 · the releases of all tiers"))
     _import_parser(add("import", _import, "导入登记表(.xlsx、.csv)· bring a register in, through the gateway"))
     _directory_parser(add("directory", _directory, "区划、单位等目录 · the directory: show, import, publish"))
     cli_accounts.add_account(add("account", _account, cli_accounts.DESCRIPTION))
-    cli_accounts.add_keys(add("keys", _keys, "令牌签名密钥:更换、列出 · the keys that sign tokens"))
+    keys = add("keys", _keys, "令牌签名密钥:更换、列出;生成 Kubernetes secrets · signing keys; Kubernetes secrets")
+    cli_deploy.options_of_secrets(cli_accounts.add_keys(keys), partial(_names, databases=True))
     add("settings", _settings, "列出全部环境变量 · list every environment variable")
     return parser
 

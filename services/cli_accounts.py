@@ -12,7 +12,7 @@ import json
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     from google.protobuf.message import Message
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from services.chassis.identity import Identity
     from services.chassis.settings import Settings
     from services.chassis.token_keys import KeyFiles
+
+Deeds: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
 Add = Callable[..., argparse.ArgumentParser]
 DESCRIPTION = "账号:建立、任职、停用、解锁、移交、注销 · accounts on the gateway's database"
@@ -98,8 +100,8 @@ def _reason(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--reason", required=True, help="理由,记入审计 · the reason, kept in the audit")
 
 
-def add_keys(parser: argparse.ArgumentParser) -> None:
-    """The deeds of `zongzhi keys`."""
+def add_keys(parser: argparse.ArgumentParser) -> Deeds:
+    """The deeds of `zongzhi keys`; others may add theirs to what it returns."""
     deeds = parser.add_subparsers(dest="deed", required=True, metavar="DEED")
     rotate = deeds.add_parser(
         "rotate", help="更换签名密钥:发布、等待、启用、等旧令牌过期、撤下 · publish, wait, sign, wait, retire"
@@ -113,6 +115,7 @@ def add_keys(parser: argparse.ArgumentParser) -> None:
         ("list", "列出密钥 · list keys"),
     ):
         deeds.add_parser(name, help=help)
+    return deeds
 
 
 # zongzhi account

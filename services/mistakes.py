@@ -12,7 +12,12 @@ FOR_PEOPLE = {
     "services.chassis.migrations": "MigrationFailed",
     "services.chassis.grants": "NoSuchRole",
     "services.chassis.rpc": "PortTaken",
+    "services.chassis.health_port": "HealthPortTaken",
+    "services.chassis.tls": "FilesMissing",
+    "services.chassis.scraping": "MetricsPortTaken",
     "gateway.server": "PortTaken",
+    "services.fleet.mistakes": "FleetMistake",
+    "services.fleet.helm": "HelmFailed",
 }
 
 

@@ -28,17 +28,42 @@ def setup(settings: Settings) -> int:
     return 0
 
 
-def migrate(settings: Settings, names: list[str], *, create: bool = False) -> int:
+def migrate(settings: Settings, names: list[str], *, create: bool = False, wait_s: float = 0) -> int:
     """Brings each database to this release's schema, under a lock, saying what it did."""
     from services.chassis import migrations
 
     for name in names or database_names():
         url = settings.owner_url_of(name)
+        if wait_s:
+            migrations.wait_for_server(name, url, wait_s)
         if create:
             migrations.create_database(url)
         if url.startswith("sqlite"):
             Path(settings.data_dir).mkdir(parents=True, exist_ok=True)
         print(f"{name}: {migrations.migrate(name, url, settings.database_url_of(name))}", file=sys.stderr)
+    return 0
+
+
+def wait_schema(settings: Settings, names: list[str], timeout_s: float) -> int:
+    """Waits until each database has this release's schema, or a newer one, on which this release runs too."""
+    from services.chassis import migrations
+
+    for name in names or database_names():
+        found = migrations.wait(name, settings.database_url_of(name), timeout_s)
+        print(f"{name}: {found}", file=sys.stderr)
+    return 0
+
+
+def keys_secrets(settings: Settings, args: argparse.Namespace) -> int:
+    """Prints the Kubernetes secrets that a chart refers to; makes keys first where there are none."""
+    from services import kubernetes_secrets
+
+    setup(settings)
+    names = [] if args.village else args.names or database_names()
+    found = kubernetes_secrets.manifest(
+        settings, args.release, args.namespace, names, database_host=args.database_host, broker_host=args.broker_host
+    )
+    print(kubernetes_secrets.text(found))
     return 0
 
 

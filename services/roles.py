@@ -19,10 +19,12 @@ from dataclasses import replace
 from types import FrameType
 from typing import Any, Protocol
 
-from services.chassis import logs, telemetry, worker_pika
+from services.chassis import logs, scraping, telemetry, worker_pika
 from services.chassis.applier import Applier
 from services.chassis.audit import Sealer
 from services.chassis.bus import Bus, LocalBus, RabbitBus
+from services.chassis.health_port import HealthPort
+from services.chassis.readiness import Readiness
 from services.chassis.refusal import Invalid
 from services.chassis.relay import Relay
 from services.chassis.retention import Retention
@@ -58,6 +60,17 @@ class Running:
     def __init__(self) -> None:
         self.parts: list[Part] = []
         self._asked_to_stop = ""
+        self._probes: HealthPort | None = None
+
+    def answer_probes(self, settings: Settings) -> None:
+        """Answers probes on HEALTH_PORT, when there is one, from now until every part has stopped."""
+        if settings.health_port:
+            self._probes = HealthPort(settings.health_host, settings.health_port)
+            self.start(self._probes)
+
+    def expect(self, part: str) -> Callable[[bool], None]:
+        """The process is ready only when this part says so; the returned function tells it."""
+        return self._probes.expect(part) if self._probes else lambda _ready: None
 
     def start(self, part: Part) -> None:
         """Starts a part and remembers to stop it."""
@@ -92,9 +105,18 @@ class Running:
 def run(settings: Settings, role: str, assemble: Callable[[Running, telemetry.Telemetry], None]) -> None:
     """Starts what `assemble` puts together, waits for the end, and takes it down again."""
     logs.configure_logging(role, settings.log_level)
-    watching = telemetry.configure(f"zongzhi-{role}", settings.tier, endpoint=settings.otlp_endpoint, version=VERSION)
+    watching = telemetry.configure(
+        f"zongzhi-{role}",
+        settings.tier,
+        endpoint=settings.otlp_endpoint,
+        version=VERSION,
+        scraped=bool(settings.metrics_port),
+    )
     running = Running()
     try:
+        if watching.registry is not None:
+            running.start(scraping.MetricsServer(watching.registry, settings.metrics_host, settings.metrics_port))
+        running.answer_probes(settings)
         assemble(running, watching)
         log.info("ready", extra={"fields": {"role": role}})
         running.wait()
@@ -112,7 +134,7 @@ def keep(running: Running, service: Service, bus: Bus, watching: telemetry.Telem
     running.start(Gauges(service, watching.meters))
     for part in service.parts():
         running.start(part)
-    running.start(GrpcServer(service, verifier, watching))
+    running.start(GrpcServer(service, verifier, watching, running.expect(service.name)))
 
 
 def at_its_address(settings: Settings, name: str) -> Settings:
@@ -160,6 +182,7 @@ def work(settings: Settings, names: list[str]) -> None:
         for name in names:
             service = build(name, settings)
             running.start(Applier(service))
+            running.start(Readiness(service, running.expect(name)))
             running.start(worker_pika.PikaConsumer(service, settings.bus_url))
 
     run(settings, "work", assemble)

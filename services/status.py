@@ -13,7 +13,7 @@ from alembic.migration import MigrationContext
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 from sqlalchemy import Connection, func, select
 
-from services.chassis import clock, deadline_store
+from services.chassis import clients, clock, deadline_store
 from services.chassis.database import Database
 from services.chassis.rabbit_publisher import parameters
 from services.chassis.settings import Settings
@@ -40,7 +40,7 @@ def gather(settings: Settings) -> dict[str, Any]:
 
 
 def _service(settings: Settings, name: str) -> dict[str, Any]:
-    found: dict[str, Any] = {"serve": _serving(settings.address_of(name))}
+    found: dict[str, Any] = {"serve": _serving(settings, settings.address_of(name))}
     if settings.bus_url != "local:":
         found["work"], found["dead_letters"] = queue_facts(settings, name)
     return found | _of_database(settings, name)
@@ -82,8 +82,8 @@ def _depth(conn: Connection, query: Any, now: datetime) -> dict[str, float | int
     return {"depth": int(count), "oldest_s": round((now - oldest).total_seconds(), 1) if oldest else 0}
 
 
-def _serving(address: str) -> str:
-    with grpc.insecure_channel(address) as channel:
+def _serving(settings: Settings, address: str) -> str:
+    with clients.channel(address, tls_dir=settings.grpc_tls_dir).real() as channel:
         try:
             reply = health_pb2_grpc.HealthStub(channel).Check(health_pb2.HealthCheckRequest(), timeout=1)
         except grpc.RpcError as error:

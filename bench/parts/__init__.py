@@ -6,7 +6,7 @@ from typing import Protocol
 
 from bench.figures import Figure
 from bench.ground import Ground
-from bench.parts import apply, collector, commit, gateway, imports, lag, raw, reads, receive, uploads, village
+from bench.parts import apply, collector, commit, fleet, gateway, imports, lag, raw, reads, receive, uploads, village
 
 
 class Part(Protocol):
@@ -20,5 +20,5 @@ class Part(Protocol):
 
 PARTS: dict[str, Part] = {
     "raw": raw, "commit": commit, "gateway": gateway, "lag": lag, "receive": receive, "apply": apply, "reads": reads,
-    "village": village, "uploads": uploads, "imports": imports, "collector": collector,
+    "village": village, "uploads": uploads, "imports": imports, "collector": collector, "fleet": fleet,
 }  # fmt: skip

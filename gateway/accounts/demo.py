@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import json
 import secrets
+from dataclasses import replace
 from pathlib import Path
 
 from gateway.accounts import deeds, passwords, store
 from gateway.accounts.model import Account, Appointment
-from services.chassis import audit, private_files
+from services.chassis import audit, directory_shipped, private_files
 from services.chassis.database import Database, Tx
+from services.chassis.directory_entries import UNITS
 from services.chassis.identity import Identity
 from services.chassis.settings import Settings
 
@@ -32,8 +34,15 @@ POSTS: dict[str, Appointment] = {
 }
 
 
+# The units of a town and of a village run both centres.
+ONE_FOR_ALL = ("town", "village")
+
+
 def seed(db: Database, settings: Settings) -> int:
     """Makes the demo accounts, or makes their passwords those of the files again. Returns accounts written."""
+    if settings.demo_login_dir is not None:
+        name, password = ((settings.demo_login_dir / file).read_text().strip() for file in ("account", "password"))
+        return _keep(db, settings, name, password)
     with private_files.alone(settings.data_dir):
         logins = _logins(settings.data_dir)
         changed = sum(_keep(db, settings, name, password) for name, password in logins.items())
@@ -50,9 +59,17 @@ def _keep(db: Database, settings: Settings, name: str, password: str) -> int:
         return _keep_fresh(db, settings, known)
     hashed = passwords.hashed(password)
     with db.transaction(Identity("system:seed", settings.tier)) as tx:
-        account = store.get(tx, name) if known else deeds.create(tx, name, "演示", "", [POSTS[name]], hashed)
+        post = _post(name, settings.tier)
+        account = store.get(tx, name) if known else deeds.create(tx, name, "演示", "", [post], hashed)
         _choose(tx, account, hashed)
     return 1
+
+
+def _post(name: str, tier: str) -> Appointment:
+    """A login made elsewhere may be called anything; it is a clerk's. In a town or a village one unit does it all."""
+    post = POSTS.get(name, POSTS[CLERK])
+    own = [unit.code for unit in directory_shipped.shipped(UNITS) if unit.parent == tier and unit.level in ONE_FOR_ALL]
+    return replace(post, units=tuple(own)) if own and post.units else post
 
 
 def _keep_fresh(db: Database, settings: Settings, account: Account) -> int:

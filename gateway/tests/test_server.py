@@ -25,9 +25,10 @@ import sys
 from pathlib import Path
 from gateway.server import serve_granian
 from services.chassis.settings import Settings
-folder, port, address = sys.argv[1:]
-serve_granian(Settings(tier="341702000000", data_dir=Path(folder), gateway_port=int(port),
-                       petition_address=address, mediation_address=address, grid_address=address), workers=1, threads=4)
+folder, port, address, workers, metrics = sys.argv[1:]
+serve_granian(Settings(tier="341702000000", data_dir=Path(folder), gateway_port=int(port), metrics_port=int(metrics),
+                       petition_address=address, mediation_address=address, grid_address=address),
+              workers=int(workers), threads=4)
 """
 
 
@@ -59,27 +60,39 @@ def cheroot(gateway: Running) -> Iterator[int]:
     server.stop()
 
 
+def start_granian(gateway: Running, workers: int = 1, metrics_port: int = 0) -> tuple[subprocess.Popen[str], int]:
+    """Granian in a process of its own, ready; and its port."""
+    port = free_port()
+    words = [str(gateway.settings.data_dir), str(port), gateway.services.address, str(workers), str(metrics_port)]
+    process = subprocess.Popen([sys.executable, "-c", GRANIAN, *words], stderr=subprocess.PIPE, text=True)
+    until = time.monotonic() + 60
+    while time.monotonic() < until and process.poll() is None:
+        try:
+            if ask(port, "GET", "/readyz")[0] == 200:
+                break
+        except OSError:
+            time.sleep(0.05)
+    return process, port
+
+
+def stop_granian(process: subprocess.Popen[str]) -> str:
+    """Ends it in order; what it wrote."""
+    process.send_signal(signal.SIGTERM)
+    try:
+        _, errors = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 0, errors
+    return errors
+
+
 @pytest.fixture
 def granian(gateway: Running) -> Iterator[int]:
-    port = free_port()
-    words = [str(gateway.settings.data_dir), str(port), gateway.services.address]
-    process = subprocess.Popen([sys.executable, "-c", GRANIAN, *words], stderr=subprocess.PIPE, text=True)
+    process, port = start_granian(gateway)
     try:
-        until = time.monotonic() + 60
-        while time.monotonic() < until and process.poll() is None:
-            try:
-                if ask(port, "GET", "/readyz")[0] == 200:
-                    break
-            except OSError:
-                time.sleep(0.05)
         yield port
     finally:
-        process.send_signal(signal.SIGTERM)
-        try:
-            _, errors = process.communicate(timeout=60)
-        finally:
-            process.kill()
-    assert process.returncode == 0, errors
+        errors = stop_granian(process)
     lines = [json.loads(line) for line in errors.splitlines()]
     assert any(line["message"] == "request" and line["route"] == "/v1/petitions" for line in lines)
 

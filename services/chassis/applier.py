@@ -215,7 +215,9 @@ class Applier:
                 return UNKNOWN
             if envelope.HasField("valid_until") and envelope.valid_until.ToDatetime(tx.now.tzinfo) <= tx.now:
                 return EXPIRED
-            _deliver(tx, subscription, envelope)
+            # Only types of the contracts are timed: a sender cannot invent labels.
+            with telemetry.timed_event(self.service.name, event.type):
+                _deliver(tx, subscription, envelope)
             return APPLIED
 
     def _run(self) -> None:

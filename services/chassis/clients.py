@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -15,7 +17,7 @@ from google.protobuf.descriptor import MethodDescriptor
 from opentelemetry import trace
 from opentelemetry.trace import Tracer
 
-from services.chassis import access, deadlines_of_calls, spans
+from services.chassis import access, deadlines_of_calls, spans, tls
 from services.chassis.database import forbid_inside_transaction
 from services.chassis.telemetry import current_traceparent
 
@@ -39,7 +41,11 @@ OPTIONS: list[tuple[str, int]] = [
     ("grpc.enable_http_proxy", 0),
     ("grpc.initial_reconnect_backoff_ms", 100),
     ("grpc.max_reconnect_backoff_ms", 2_000),
+    # Replicas that come and go are looked up anew at once; by default a name is asked for twice a minute at most.
+    ("grpc.dns_min_time_between_resolutions_ms", 500),
 ]
+# So often a channel looks whether its certificate has been renewed.
+LOOK_AT_FILES_S = 10.0
 
 RETRY = {
     "maxAttempts": 3,
@@ -51,9 +57,12 @@ RETRY = {
 }
 
 
-def channel(address: str, tracer: Tracer | None = None) -> Channel:
-    """A channel to `host:port` (or `dns:///name:port` for several replicas); it connects at its first call."""
-    return Channel(address, tracer or trace.NoOpTracer())
+def channel(address: str, tracer: Tracer | None = None, tls_dir: Path | None = None) -> Channel:
+    """A channel to `host:port` (or `dns:///name:port` for several replicas); it connects at its first call.
+
+    With `tls_dir` both sides prove themselves, and a renewed certificate is used from the next call on.
+    """
+    return Channel(address, tracer or trace.NoOpTracer(), tls_dir)
 
 
 def call(stub_method: Any, request: Any, *, token: str, timeout: float | None = None, metadata: Metadata = ()) -> Any:
@@ -67,22 +76,42 @@ def call(stub_method: Any, request: Any, *, token: str, timeout: float | None = 
 class Channel(grpc.Channel):
     """Connects in the process that calls: a channel opened before a fork would hang in the child."""
 
-    def __init__(self, address: str, tracer: Tracer) -> None:
+    def __init__(self, address: str, tracer: Tracer, tls_dir: Path | None = None) -> None:
         self.address = address
         self.tracer = tracer
+        self._tls_dir = tls_dir
+        self._stamp: tuple[int, ...] = ()
+        self._look_again_at = 0.0
         self._lock = threading.Lock()
         self._pid = 0
         self._real: grpc.Channel | None = None
 
     def real(self) -> grpc.Channel:
         """This process's own connection."""
-        if self._real is None or self._pid != os.getpid():
+        if self._real is None or self._pid != os.getpid() or self._renewed():
             with self._lock:
-                if self._real is None or self._pid != os.getpid():
-                    options = [*OPTIONS, ("grpc.service_config", service_config())]
-                    self._real = grpc.insecure_channel(self.address, options)
+                if self._real is None or self._pid != os.getpid() or self._renewed():
+                    # One that is replaced is not closed: calls on it end first, then nobody holds it any more.
+                    self._real = self._connect()
                     self._pid = os.getpid()
         return self._real
+
+    def _connect(self) -> grpc.Channel:
+        options = [*OPTIONS, ("grpc.service_config", service_config())]
+        if self._tls_dir is None:
+            return grpc.insecure_channel(self.address, options)
+        self._stamp = tls.stamp(self._tls_dir)
+        return grpc.secure_channel(self.address, tls.channel_credentials(self._tls_dir), options)
+
+    def _renewed(self) -> bool:
+        """Whether there is another certificate than the one in use; looks at the files now and then."""
+        if self._tls_dir is None or time.monotonic() < self._look_again_at:
+            return False
+        stamp = tls.stamp(self._tls_dir)
+        renewed = stamp != self._stamp and len(stamp) == len(self._stamp)
+        if not renewed:
+            self._look_again_at = time.monotonic() + LOOK_AT_FILES_S
+        return renewed
 
     def unary_unary(self, method: str, *args: Any, **kwargs: Any) -> Any:
         """What a generated stub calls an RPC by."""

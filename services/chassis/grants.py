@@ -42,6 +42,8 @@ def _give(conn: Connection, role: str) -> None:
     quote = conn.dialect.identifier_preparer.quote_identifier
     name, database = quote(role), quote(str(conn.engine.url.database))
     tables = [row[0] for row in conn.execute(text("SELECT tablename FROM pg_tables WHERE schemaname = 'public'"))]
+    # By default every role of the server may enter every database.
+    conn.exec_driver_sql(f"REVOKE ALL ON DATABASE {database} FROM PUBLIC")
     conn.exec_driver_sql(f"GRANT CONNECT ON DATABASE {database} TO {name}")
     conn.exec_driver_sql("REVOKE CREATE ON SCHEMA public FROM PUBLIC")
     conn.exec_driver_sql(f"GRANT USAGE ON SCHEMA public TO {name}")

@@ -10,14 +10,15 @@ import logging
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, NamedTuple
 
 from google.protobuf.message import DecodeError
-from sqlalchemy import ColumnElement, and_, bindparam, select
+from sqlalchemy import ColumnElement, and_, bindparam, func, select
 
 from protos.link.v1.envelope_pb2 import Envelope
 from services.chassis import held, ids, spans, streams, telemetry, wake
-from services.chassis.database import Tx
+from services.chassis.database import Database, Tx
 from services.chassis.digests import body_digest
 from services.chassis.service import Service
 from services.chassis.streams import Mailbox
@@ -62,6 +63,9 @@ def names_of(lines: Iterable[Line]) -> dict[str, list[str]]:
     return {f"{name}s": sorted({getattr(line, name) for line in lines}) for name in Line._fields}
 
 
+_WAITING = select(func.count().label("rows"), func.min(inbox.c.received_at).label("oldest")).where(
+    inbox.c.applied_at.is_(None)
+)
 _CURSORS = select(inbox_cursor).where(among(inbox_cursor))
 _KNOWN = select(*(inbox.c[name] for name in (*Line._fields, "seq", "event_id", "digest"))).where(
     among(inbox), inbox.c.seq.in_(bindparam("seqs", expanding=True))
@@ -95,12 +99,26 @@ class Arrival:
         }  # fmt: skip
 
 
+class Waiting(NamedTuple):
+    """How many received events nobody has acted on yet, and since when the oldest waits."""
+
+    rows: int
+    oldest: datetime | None
+
+
 @dataclass(frozen=True)
 class Received:
     """What became of a batch: how many were new, and which bodies (by position) cannot be taken, and why."""
 
     stored: int = 0
     poisoned: dict[int, str] = field(default_factory=dict)
+
+
+def waiting(db: Database) -> Waiting:
+    """What is received and not yet applied."""
+    with db.reading() as conn:
+        row = conn.execute(_WAITING).one()
+    return Waiting(row.rows, row.oldest)
 
 
 def receive(service: Service, bodies: Sequence[bytes], *, system: str = streams.SYSTEM) -> Received:

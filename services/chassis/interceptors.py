@@ -88,7 +88,8 @@ class _Call:
             code = status.code.name if status else "OK"
             spans.set_rpc_status(span, code)
             if self._pipeline.meters:
-                self._pipeline.meters.rpc_duration(self._method, code, time.perf_counter() - began)
+                seconds = time.perf_counter() - began
+                self._pipeline.meters.rpc_duration(self._method, code, seconds, self._pipeline.service)
         if status is not None:
             # It raises, so it stands outside the span, which would otherwise record gRPC's own exception.
             context.abort_with_status(status)

@@ -1,4 +1,7 @@
-"""What a process counts and measures, sent every 15 s. Labels are low in cardinality and never personal."""
+"""What a process counts and measures: sent every 15 s, served where METRICS_PORT says. Labels are never personal.
+
+Every metric stands in HISTOGRAMS or INSTRUMENTS and nowhere else; infra/otel/metrics.md is written from them.
+"""
 
 import logging
 import os
@@ -18,33 +21,69 @@ from services.chassis import spans
 Reading = float | Mapping[str, float]
 Callback = Callable[[], Reading]
 
-# Semantic conventions, RPC metrics: boundaries in seconds.
+# Semantic conventions, RPC and HTTP metrics: boundaries in seconds.
 DURATION_BUCKETS_S = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10)
 
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
+class Histogram:
+    """How long something took, by labels; its count is the rate, and with `error.type` the errors."""
+
+    metric: str
+    description: str
+    labels: tuple[str, ...]
+
+
+@dataclass(frozen=True)
 class Instrument:
-    """An observed metric. `label` names the key of a reading that is a mapping."""
+    """An observed metric. `label` names the key of a reading that is a mapping; `of_service`: one reading a service."""
 
     metric: str
     unit: str
     description: str
     label: str = ""
     counter: bool = False
+    of_service: bool = True
 
 
+SERVICE = "service"
+HISTOGRAMS = {
+    "rpc": Histogram(
+        "rpc.server.call.duration",
+        "How long calls took to answer",
+        (SERVICE, spans.RPC_SYSTEM, spans.RPC_METHOD, spans.RPC_STATUS, spans.ERROR_TYPE),
+    ),
+    "http": Histogram(
+        "http.server.request.duration",
+        "How long the gateway took to answer; asking whether it is alive is not counted",
+        (spans.HTTP_METHOD, spans.HTTP_ROUTE, spans.HTTP_STATUS, spans.ERROR_TYPE),
+    ),
+    "process": Histogram(
+        "messaging.process.duration",
+        "How long events took to apply",
+        (SERVICE, spans.EVENT_TYPE, spans.ERROR_TYPE),
+    ),
+}
 INSTRUMENTS = {
     "outbox_depth": Instrument("zongzhi.outbox.depth", "{row}", "Rows not yet confirmed", "destination"),
     "outbox_age_s": Instrument("zongzhi.outbox.age", "s", "Age of the oldest row not yet confirmed", "destination"),
+    "inbox_depth": Instrument("zongzhi.inbox.depth", "{event}", "Received events not yet applied"),
+    "inbox_age_s": Instrument("zongzhi.inbox.age", "s", "Age of the oldest received event not yet applied"),
     "held": Instrument("zongzhi.inbox.held", "{aggregate}", "Aggregates held after a failed event", "stream"),
     "dead_letters": Instrument("zongzhi.dead_letters", "{message}", "Messages that could not be decoded", "queue"),
     "clocks": Instrument("zongzhi.clocks", "{clock}", "Running time limits by colour", "colour"),
-    "spans_dropped": Instrument("zongzhi.telemetry.dropped", "{item}", "Spans and logs lost", "signal", counter=True),
-    "process_memory": Instrument("process.memory.usage", "By", "Resident memory"),
-    "process_cpu": Instrument("process.cpu.time", "s", "Processor time used", counter=True),
-}
+    "spans_dropped": Instrument(
+        "zongzhi.telemetry.dropped", "{item}", "Spans and logs lost", "signal", counter=True, of_service=False
+    ),
+    "build": Instrument("zongzhi.build", "{build}", "1, labelled with the version that runs", "version",
+                        of_service=False),
+    "process_memory": Instrument("process.memory.usage", "By", "Resident memory", of_service=False),
+    "process_cpu": Instrument("process.cpu.time", "s", "Processor time used", counter=True, of_service=False),
+    "process_files": Instrument("process.unix.file_descriptor.count", "{file_descriptor}", "Open files and sockets",
+                                of_service=False),
+}  # fmt: skip
 
 
 class Meters:
@@ -56,25 +95,43 @@ class Meters:
         self._callbacks: dict[str, dict[object, tuple[Callback, dict[str, str]]]] = {name: {} for name in INSTRUMENTS}
         self._lock = Lock()
         meter = self._provider.get_meter("zongzhi")
-        self._rpc_duration = meter.create_histogram(
-            "rpc.server.call.duration",
-            "s",
-            "How long calls took to answer",
-            explicit_bucket_boundaries_advisory=DURATION_BUCKETS_S,
-        )
+        self._histograms = {
+            name: meter.create_histogram(
+                histogram.metric, "s", histogram.description, explicit_bucket_boundaries_advisory=DURATION_BUCKETS_S
+            )
+            for name, histogram in HISTOGRAMS.items()
+        }
         for name, instrument in INSTRUMENTS.items():
             create = meter.create_observable_counter if instrument.counter else meter.create_observable_gauge
             create(instrument.metric, [self._observer(name)], instrument.unit, instrument.description)
         self.observe("spans_dropped", dropped)
         self.observe("process_memory", resident_bytes)
         self.observe("process_cpu", time.process_time)
+        self.observe("process_files", open_files)
+        self.observe("build", lambda: {str(resource.attributes.get("service.version") or "?"): 1})
 
-    def rpc_duration(self, method: str, code: str, seconds: float) -> None:
+    def rpc_duration(self, method: str, code: str, seconds: float, service: str = "") -> None:
         """Records one answered call (`pkg.Svc/M`, `OK`); inside its span, so that the exemplar names the trace."""
         labels = {spans.RPC_SYSTEM: "grpc", spans.RPC_METHOD: method.lstrip("/"), spans.RPC_STATUS: code}
+        if service:
+            labels[SERVICE] = service
         if code in spans.SERVER_ERRORS:
             labels[spans.ERROR_TYPE] = code
-        self._rpc_duration.record(seconds, labels)
+        self._histograms["rpc"].record(seconds, labels)
+
+    def http_duration(self, method: str, route: str, status: int, seconds: float) -> None:
+        """Records one answered request, by its route: a path may name a case."""
+        labels: dict[str, str | int] = {spans.HTTP_METHOD: method, spans.HTTP_ROUTE: route, spans.HTTP_STATUS: status}
+        if status >= 500:
+            labels[spans.ERROR_TYPE] = str(status)
+        self._histograms["http"].record(seconds, labels)
+
+    def process_duration(self, service: str, event_type: str, error: str, seconds: float) -> None:
+        """Records one event that a listener acted on; `error` names the failure, "" for none."""
+        labels = {SERVICE: service, spans.EVENT_TYPE: event_type}
+        if error:
+            labels[spans.ERROR_TYPE] = error
+        self._histograms["process"].record(seconds, labels)
 
     def observe(self, name: str, callback: Callback, **labels: str) -> Callable[[], None]:
         """Asks `callback` for the value of `name` at each collection; the returned function ends that.
@@ -119,6 +176,14 @@ def resident_bytes() -> int:
             return int(statm.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
         return process_resource.getrusage(process_resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def open_files() -> int:
+    """Open files and sockets of this process; 0 where /proc is missing."""
+    try:
+        return len(os.listdir("/proc/self/fd"))
+    except OSError:
+        return 0
 
 
 def _ask(name: str, callback: Callback, labels: dict[str, str]) -> list[Observation]:

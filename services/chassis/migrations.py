@@ -58,7 +58,8 @@ from services.chassis.tables import metadata as chassis_metadata
 
 __all__ = [
     "MigrationFailed", "chassis_metadata", "create_database", "current", "differences", "differences_ignored",
-    "head", "migrate", "run_env",
+    "head", "migrate", "run_env", "wait",
+    "wait_for_server",
 ]  # fmt: skip
 
 log = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ SERVICES = Path(__file__).parent.parent
 LOCK = 0x7A6F6E67_0001
 WAIT_FOR_TURN_S = 120.0
 LOCK_TIMEOUT = "5s"
+LOOK_S = 0.5
 BUSY_STATES = ("55P03",)
 
 
@@ -101,6 +103,41 @@ def current(url: str) -> str | None:
     """The revision of a database, also one that only a newer release knows; None when it was never migrated."""
     with _connected(make_url(url)) as conn:
         return _revision(conn)
+
+
+def wait_for_server(name: str, url: str, timeout_s: float) -> None:
+    """Waits until the database answers; on a first install it starts beside us. Raises MigrationFailed."""
+    until = time.monotonic() + timeout_s
+    while True:
+        try:
+            current(url)
+        except OperationalError:
+            if time.monotonic() > until:
+                raise MigrationFailed(
+                    f"等了 {timeout_s:.0f} 秒,数据库 {name} 没有应答;请核对地址和密码。 "
+                    f"The database of {name} did not answer within {timeout_s:.0f} s; check address and password."
+                ) from None
+            time.sleep(LOOK_S)
+        else:
+            return
+
+
+def wait(name: str, url: str, timeout_s: float) -> str:
+    """Waits for this release's schema or a newer one; returns the revision. Raises MigrationFailed."""
+    wanted, until, found = head(name), time.monotonic() + timeout_s, "?"
+    while time.monotonic() < until:
+        try:
+            found = current(url) or "-"
+        except OperationalError:
+            found = "?"  # away, or not made yet
+        if found.isdigit() and int(found) >= int(wanted):
+            return found
+        time.sleep(LOOK_S)
+    raise MigrationFailed(
+        f"等了 {timeout_s:.0f} 秒,数据库 {name} 仍是版本 {found},需要 {wanted};请查看迁移任务的日志。 "
+        f"After {timeout_s:.0f} s the database of {name} is at revision {found} and {wanted} is needed; "
+        "look at the log of the migration job."
+    )
 
 
 def create_database(url: str) -> None:

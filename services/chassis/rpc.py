@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import logging
-import threading
-import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 import grpc
 from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
+from services.chassis import tls
 from services.chassis.interceptors import Pipeline
+from services.chassis.readiness import Readiness
 from services.chassis.service import Service
 from services.chassis.telemetry import Telemetry
 from services.chassis.tokens import Verifier
@@ -19,10 +20,6 @@ from services.chassis.tokens import Verifier
 log = logging.getLogger(__name__)
 
 LARGEST_REQUEST = 4 * 1024 * 1024
-PROBE_EVERY_S = 1.0
-# A database that has not answered for this long counts as gone, though the question is still open.
-PROBE_PATIENCE_S = 3.0
-FIRST_PROBE_S = 1.0
 
 OPTIONS: list[tuple[str, int]] = [
     # By default two servers may share one port, and calls would go to either.
@@ -51,7 +48,14 @@ class PortTaken(Exception):
 class GrpcServer:
     """Answers the calls of one service. It is healthy while the service's own database answers, nothing else counts."""
 
-    def __init__(self, service: Service, verifier: Verifier, telemetry: Telemetry | None = None) -> None:
+    def __init__(
+        self,
+        service: Service,
+        verifier: Verifier,
+        telemetry: Telemetry | None = None,
+        tell: Callable[[bool], None] = lambda _ready: None,
+    ) -> None:
+        """`tell` hears whenever the service becomes ready or ceases to be."""
         settings = service.settings
         self.service = service
         # The port that it listens on, once started.
@@ -64,7 +68,8 @@ class GrpcServer:
             maximum_concurrent_rpcs=settings.grpc_max_concurrent,
         )
         self._health = health.HealthServicer()
-        self._readiness = _Readiness(service, self._health)
+        self._tell = tell
+        self._readiness = Readiness(service, self._tell_health)
         self._stopped = False
 
     def start(self) -> int:
@@ -85,6 +90,7 @@ class GrpcServer:
             return
         self._stopped = True
         self._readiness.stop()
+        self._tell(False)
         self._health.enter_graceful_shutdown()
         self._server.stop(self.service.settings.drain_s if grace_s is None else grace_s).wait()
         self._pool.shutdown(wait=False, cancel_futures=True)
@@ -92,7 +98,7 @@ class GrpcServer:
     def _listen(self) -> int:
         address = f"{self.service.settings.grpc_host}:{self.service.settings.grpc_port}"
         try:
-            port = self._server.add_insecure_port(address)
+            port = self._add_port(address)
         except RuntimeError:
             port = 0
         if not port:
@@ -103,60 +109,14 @@ class GrpcServer:
             )
         return port
 
+    def _add_port(self, address: str) -> int:
+        folder = self.service.settings.grpc_tls_dir
+        if folder is None:
+            return self._server.add_insecure_port(address)
+        return self._server.add_secure_port(address, tls.server_credentials(folder))
 
-class _Readiness:
-    """Asks the service's own database every second and tells the health service the answer.
-
-    The question runs on a thread of its own: a frozen database keeps it waiting, and that must be seen too.
-    """
-
-    def __init__(self, service: Service, servicer: health.HealthServicer) -> None:
-        self._service = service
-        self._servicer = servicer
-        self._asked_at: float | None = None
-        self._answered = threading.Event()
-        self._answers = False
-        self._ready: bool | None = None
-        self._stopped = threading.Event()
-
-    def start(self) -> None:
-        threading.Thread(target=self._ask, name=f"{self._service.name}-probe", daemon=True).start()
-        self._answered.wait(FIRST_PROBE_S)
-        self._tell(self._answers)
-        threading.Thread(target=self._watch, name=f"{self._service.name}-health", daemon=True).start()
-
-    def stop(self) -> None:
-        self._stopped.set()
-
-    def _ask(self) -> None:
-        while not self._stopped.is_set():
-            self._asked_at = time.monotonic()
-            self._answers = self._question()
-            self._asked_at = None
-            self._answered.set()
-            self._stopped.wait(PROBE_EVERY_S)
-
-    def _question(self) -> bool:
-        try:
-            return self._service.db.answers()
-        except Exception:
-            # This thread must not end: nobody would ask again.
-            log.exception("database probe failed", extra={"fields": {"service": self._service.name}})
-            return False
-
-    def _watch(self) -> None:
-        while not self._stopped.is_set():
-            self._answered.wait(PROBE_EVERY_S)
-            self._answered.clear()
-            asked_at = self._asked_at
-            overdue = asked_at is not None and time.monotonic() - asked_at > PROBE_PATIENCE_S
-            self._tell(self._answers and not overdue)
-
-    def _tell(self, ready: bool) -> None:
-        if ready == self._ready or self._stopped.is_set():
-            return
-        self._ready = ready
+    def _tell_health(self, ready: bool) -> None:
         status = health_pb2.HealthCheckResponse.SERVING if ready else health_pb2.HealthCheckResponse.NOT_SERVING
-        for name in ("", *self._service.grpc_names):
-            self._servicer.set(name, status)
-        log.info("readiness changed", extra={"fields": {"service": self._service.name, "ready": ready}})
+        for name in ("", *self.service.grpc_names):
+            self._health.set(name, status)
+        self._tell(ready)

@@ -94,6 +94,12 @@ def _bus(text: str) -> str:
     return text
 
 
+def _text_of(env: Mapping[str, str], name: str) -> str:
+    """The value of a variable, or what the file holds that NAME_FILE names."""
+    file = env.get(f"{name}_FILE", "")
+    return env.get(name, "") or (Path(file).read_text().strip() if file else "")
+
+
 def _public_url(text: str) -> str:
     parts = urlsplit(text)
     if parts.scheme not in ("http", "https") or not parts.netloc or parts.query or parts.fragment or parts.username:
@@ -112,7 +118,10 @@ def _one_of(*names: str) -> Callable[[str], str]:
 
 @dataclass(frozen=True)
 class Settings:
-    """What an operator can set. Every field names its environment variable and what it means."""
+    """What an operator can set. Every field names its environment variable and what it means.
+
+    NAME_FILE names a file that holds the value of NAME: passwords need not stand in the environment.
+    """
 
     tier: str = _setting("ZONGZHI_TIER", "division code of this tier, 12 digits", "", _tier, required=True)
     data_dir: Path = _setting("DATA_DIR", "folder of SQLite files and keys", Path(".run"), Path)
@@ -134,6 +143,16 @@ class Settings:
     grpc_port: int = _setting("GRPC_PORT", "port of gRPC of a single service; 0: the one in its address", 0, _port)
     grpc_threads: int = _setting("GRPC_THREADS", "threads per service", 16, int)
     grpc_max_concurrent: int = _setting("GRPC_MAX_CONCURRENT", "calls at once before RESOURCE_EXHAUSTED", 64, int)
+    grpc_tls_dir: Path | None = _setting(
+        "GRPC_TLS_DIR",
+        "folder of tls.crt, tls.key and ca.crt for calls between services; unset: plain text",
+        None,
+        Path,
+    )
+    health_host: str = _setting("HEALTH_HOST", "address that probes are answered on", "127.0.0.1")
+    health_port: int = _setting(
+        "HEALTH_PORT", "port of gRPC health for probes (live, ready), in plain text; 0: none", 0, _port
+    )
     drain_s: float = _setting(
         "DRAIN_S", "seconds that calls in flight get at the end, in gateway and services each", 4.0, float
     )
@@ -171,6 +190,13 @@ class Settings:
         "PASSWORD_MAX_DAYS", "days after which a password must be changed; 0: never (GB/T 22239 8.1.4.1)", 90, int
     )
     demo: bool = _setting("DEMO", "1: seed makes the demo accounts, for trying out; never in production", False, _yes)
+    demo_login_dir: Path | None = _setting(
+        "DEMO_LOGIN_DIR",
+        "folder with the files account and password of a login that was made elsewhere: with DEMO=1 seed makes this "
+        "account and writes no file; unset: accounts of its own",
+        None,
+        Path,
+    )
     petition_address: str = _setting(
         "PETITION_ADDRESS", "host:port of petition", f"127.0.0.1:{DEFAULT_PORTS['petition']}"
     )
@@ -189,6 +215,10 @@ class Settings:
     )
     otlp_endpoint: str | None = _setting(
         "OTEL_EXPORTER_OTLP_ENDPOINT", "OTLP/HTTP collector; unset: nothing is exported", None
+    )
+    metrics_host: str = _setting("METRICS_HOST", "address that metrics are served on", "127.0.0.1")
+    metrics_port: int = _setting(
+        "METRICS_PORT", "port where a Prometheus server asks each role for its metrics; 0: none", 0, _port
     )
     log_level: str = _setting(
         "LOG_LEVEL", "DEBUG, INFO, WARNING or ERROR", "INFO", _one_of("DEBUG", "INFO", "WARNING", "ERROR")
@@ -226,12 +256,12 @@ class Settings:
         env = os.environ if env is None else env
         values, wrong = dict(overrides), []
         for f in fields(cls):
-            text = env.get(f.metadata["env"], "")
-            if f.name in values or (not text and not f.metadata["required"]):
-                continue
             try:
+                text = _text_of(env, f.metadata["env"])
+                if f.name in values or (not text and not f.metadata["required"]):
+                    continue
                 values[f.name] = f.metadata["parse"](text)
-            except ValueError as error:
+            except (ValueError, OSError) as error:
                 wrong.append(f"{f.metadata['env']}({f.metadata['help']}): {error}")
         if wrong:
             raise SettingsMissing("请设置以下环境变量。Set these environment variables:\n  " + "\n  ".join(wrong))

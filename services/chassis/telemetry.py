@@ -1,8 +1,9 @@
 """Traces, metrics and logs of one process, sent by OTLP over HTTP; telemetry never delays or stops the work.
 
 A process calls `configure` once. It may hold several services (`zongzhi all`): each gets a tracer provider of its own,
-so that its spans carry its own service.name, while queue, thread and connection are shared. A collector that is slow,
-mute or gone costs spans (they are counted as dropped), never time.
+so that its spans carry its own service.name, while queue, thread and connection are shared. A collector that restarts
+costs nothing: what it did not take is kept and sent again. One that is away for long, slow or mute costs spans (they
+are counted as dropped), never time.
 
 Trace context is read and written by the library's W3C propagator: 3.3 µs to read and 1.4 µs to write, against 1.4 µs
 and 1.0 µs for hand-written code, of about 30 µs for a whole span: not worth a second parser that could be wrong.
@@ -16,10 +17,10 @@ import os
 import time
 import weakref
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from threading import Event, Lock, Thread
-from typing import Generic, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from opentelemetry import context as otel_context
 from opentelemetry.sdk._logs import ReadableLogRecord
@@ -38,13 +39,19 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from services.chassis.logs import OtlpHandler, Scrubber
 from services.chassis.metrics import Meters
-from services.chassis.spans import parent_context
+from services.chassis.refusal import Refusal
+from services.chassis.spans import parent_context, type_name
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
 
 EXPORT_TIMEOUT_S = 2.0
 METRIC_INTERVAL_S = 15.0
 QUEUE_SIZE = 4096
 BATCH_SIZE = 512
 BATCH_INTERVAL_S = 1.0
+# What a collector did not take is offered again for this long, as far as the queue holds it.
+KEEP_S = 300.0
 # A relay's batch links to every row it sends, more than the library's 128.
 LIMITS = SpanLimits(max_links=256)
 
@@ -82,19 +89,25 @@ def use_traceparent(traceparent: str | None) -> Iterator[None]:
 
 
 class Batch(Generic[Item]):
-    """A bounded queue and the native thread that exports it; what does not fit or cannot be sent is counted, then lost.
+    """A bounded queue and the native thread that exports it; what does not fit or is refused is counted, then lost.
 
-    The library's batch processor does not say how much it dropped and waits up to 30 s at shutdown.
+    What could not be handed over because the collector was away goes back to the head of the queue. The library's
+    batch processor does not say how much it dropped and waits up to 30 s at shutdown.
     The thread keeps working in the nameko worker, where eventlet patches sockets but not threads.
     """
 
-    def __init__(self, name: str, exporter: _Exporter[Item], size: int = QUEUE_SIZE) -> None:
+    def __init__(
+        self, name: str, exporter: _Exporter[Item], size: int = QUEUE_SIZE, refused: Callable[[], bool] = lambda: False
+    ) -> None:
         self.dropped = 0
         self._name = name
         self._exporter = exporter
         self._size = size
+        # Whether the last export failed because the collector does not want it, and never will.
+        self._refused = refused
         self._queue: deque[Item] = deque()
         self._failing = False
+        self._failing_since = 0.0
         self._begin()
         method = weakref.WeakMethod(self._restart)
         os.register_at_fork(after_in_child=lambda: (restart := method()) and restart())
@@ -118,7 +131,8 @@ class Batch(Generic[Item]):
             self.dropped += 1
             return
         self._queue.append(item)
-        if len(self._queue) >= BATCH_SIZE:
+        # While the collector is away it is asked once an interval, however much there is to tell.
+        if len(self._queue) >= BATCH_SIZE and not self._failing:
             self._wake.set()
 
     def flush(self, timeout_s: float) -> bool:
@@ -150,12 +164,21 @@ class Batch(Generic[Item]):
         flushes = [self._flushes.popleft() for _ in range(len(self._flushes))]
         while self._queue and not self._too_late():
             batch = [self._queue.popleft() for _ in range(min(BATCH_SIZE, len(self._queue)))]
-            sent = self._send(batch)
-            self.dropped += 0 if sent else len(batch)
-            if not sent and self._give_up_at is not None:
+            if self._send(batch):
+                continue
+            if self._worth_keeping():
+                self._queue.extendleft(reversed(batch))
+                break
+            self.dropped += len(batch)
+            if self._give_up_at is not None:
                 break
         for flush in flushes:
             flush.set()
+
+    def _worth_keeping(self) -> bool:
+        """Whether the same batch may be taken later, and there is a later."""
+        young = time.monotonic() - self._failing_since < KEEP_S
+        return young and not self._refused() and self._give_up_at is None
 
     def _too_late(self) -> bool:
         return self._give_up_at is not None and time.monotonic() >= self._give_up_at
@@ -173,9 +196,28 @@ class Batch(Generic[Item]):
     def _report(self, sent: bool) -> None:
         """One line when the collector goes and one when it is back, not one a second."""
         if self._failing == sent:
-            self._failing = not sent
-            text = "telemetry: collector reachable again" if sent else "telemetry: collector unreachable, dropping"
+            self._failing, self._failing_since = not sent, time.monotonic()
+            text = "telemetry: collector reachable again" if sent else "telemetry: collector unreachable"
             _log.warning(text, extra={"fields": {"signal": self._name}})
+
+
+class Answers:
+    """What the collector answered last: an exporter only says that it failed, not whether trying again helps."""
+
+    def __init__(self) -> None:
+        import requests
+
+        self.session = requests.Session()
+        self.session.hooks["response"].append(self._note)
+        self._status = 0
+
+    def refused(self) -> bool:
+        """Whether it does not want this batch: any 4xx but "later" (408, 429)."""
+        status, self._status = self._status, 0
+        return 400 <= status < 500 and status not in (408, 429)
+
+    def _note(self, response: Any, *_: Any, **__: Any) -> None:
+        self._status = response.status_code
 
 
 class _SpanQueue(SpanProcessor):
@@ -190,7 +232,7 @@ class _SpanQueue(SpanProcessor):
 class Telemetry:
     """What one process uses to tell what it does: tracers by service, `meters`, and an orderly end."""
 
-    def __init__(self, resource: Resource, endpoint: str | None) -> None:
+    def __init__(self, resource: Resource, endpoint: str | None, scraped: bool = False) -> None:
         self._resource = resource
         self._processors = SynchronousMultiSpanProcessor()  # type: ignore[no-untyped-call]  # theirs
         self._stopped = False
@@ -200,7 +242,14 @@ class Telemetry:
         self._spans: Batch[ReadableSpan] | None = None
         self._logs: Batch[ReadableLogRecord] | None = None
         self._log_handler: logging.Handler | None = None
+        # What a Prometheus server may ask for; None where METRICS_PORT is not set.
+        self.registry: CollectorRegistry | None = None
         readers = self._export_to(endpoint.rstrip("/")) if endpoint else []
+        if scraped:
+            from services.chassis import scraping
+
+            self.registry, reader = scraping.registry()
+            readers.append(reader)
         self.meters = Meters(resource, readers, self.dropped)
         atexit.register(self.shutdown)
 
@@ -212,10 +261,12 @@ class Telemetry:
 
         # They report every failed batch; Batch tells the change instead, and counts.
         logging.getLogger("opentelemetry.exporter").setLevel(logging.CRITICAL)
-        spans = OTLPSpanExporter(f"{endpoint}/v1/traces", timeout=EXPORT_TIMEOUT_S)
-        logs = OTLPLogExporter(f"{endpoint}/v1/logs", timeout=EXPORT_TIMEOUT_S)
+        answers = {signal: Answers() for signal in ("spans", "logs")}
+        spans = OTLPSpanExporter(f"{endpoint}/v1/traces", timeout=EXPORT_TIMEOUT_S, session=answers["spans"].session)
+        logs = OTLPLogExporter(f"{endpoint}/v1/logs", timeout=EXPORT_TIMEOUT_S, session=answers["logs"].session)
         metrics = OTLPMetricExporter(f"{endpoint}/v1/metrics", timeout=EXPORT_TIMEOUT_S)
-        self._spans, self._logs = Batch("spans", spans), Batch("logs", logs)
+        self._spans = Batch("spans", spans, refused=answers["spans"].refused)
+        self._logs = Batch("logs", logs, refused=answers["logs"].refused)
         self._processors.add_span_processor(_SpanQueue(self._spans))
         self._log_handler = OtlpHandler(self._logs.put, self._resource)
         self._log_handler.addFilter(Scrubber())
@@ -277,15 +328,32 @@ class Telemetry:
 _of_process: Telemetry | None = None
 
 
-def configure(service_name: str, tier: str, *, endpoint: str | None, version: str) -> Telemetry:
+def configure(service_name: str, tier: str, *, endpoint: str | None, version: str, scraped: bool = False) -> Telemetry:
     """Sets up the telemetry of this process. `endpoint` is the collector's base address, http://host:4318;
-    with None nothing is sent, yet spans and ids exist, so that logs and outbox rows still carry a trace id."""
+    with None nothing is sent, yet spans and ids exist, so that logs and outbox rows still carry a trace id.
+    `scraped`: its metrics are also kept for a Prometheus server to ask for."""
     global _of_process
     resource = Resource.create({"service.name": service_name, "service.version": version, "zongzhi.tier": tier})
-    _of_process = Telemetry(resource, endpoint)
+    _of_process = Telemetry(resource, endpoint, scraped)
     return _of_process
 
 
 def tracer_of(service: str) -> Tracer:
     """A tracer of what this process configured last; before that, one that records nothing but passes parents on."""
     return _of_process.tracer(service) if _of_process else NoOpTracer()
+
+
+@contextmanager
+def timed_event(service: str, event_type: str) -> Iterator[None]:
+    """Measures how long a listener takes and whether it fails; a refusal is an answer, no failure."""
+    began, error = time.perf_counter(), ""
+    try:
+        yield
+    except Refusal:
+        raise
+    except Exception as failure:
+        error = type_name(failure)
+        raise
+    finally:
+        if _of_process:
+            _of_process.meters.process_duration(service, event_type, error, time.perf_counter() - began)

@@ -41,7 +41,10 @@ from nameko.runners import ServiceRunner
 from services.chassis import telemetry
 from services.chassis.applier import Applier
 from services.chassis.inbox import BATCH, Received, receive
+from services.chassis.health_port import HealthPort
 from services.chassis.pauses import pause
+from services.chassis.readiness import Readiness
+from services.chassis.scraping import MetricsServer
 from services.chassis.service import Service
 from services.chassis.settings import Settings
 from services.chassis.streams import DEAD, EVENTS, Mailbox
@@ -199,9 +202,25 @@ def nameko_service(service: Service, url: str) -> type:
     return type(service.name, (), {"name": service.name, "take": entrypoint(take)})
 
 
+def health_of(services: list[Service], settings: Settings) -> HealthPort | None:
+    """What answers probes on HEALTH_PORT, when there is one: ready while each service's own database answers."""
+    if not settings.health_port:
+        return None
+    probes = HealthPort(settings.health_host, settings.health_port)
+    for service in services:
+        Readiness(service, probes.expect(service.name)).start()
+    return probes
+
+
 def run(services: list[Service], settings: Settings, version: str = "") -> None:
     """Consumes for these services until SIGTERM or SIGINT; returns when what was begun is acknowledged."""
-    watching = telemetry.configure("zongzhi-work", settings.tier, endpoint=settings.otlp_endpoint, version=version)
+    watching = telemetry.configure(
+        "zongzhi-work",
+        settings.tier,
+        endpoint=settings.otlp_endpoint,
+        version=version,
+        scraped=bool(settings.metrics_port),
+    )
     appliers = [Applier(service) for service in services]
     runner = ServiceRunner({})
     for service in services:
@@ -210,11 +229,21 @@ def run(services: list[Service], settings: Settings, version: str = "") -> None:
         signal.signal(signum, lambda *_: eventlet.spawn_n(runner.stop))
     for applier in appliers:
         applier.start()
+    metrics = watching.registry and MetricsServer(watching.registry, settings.metrics_host, settings.metrics_port)
+    probes = health_of(services, settings)
     try:
+        if metrics:
+            metrics.start()
+        if probes:
+            probes.start()
         runner.start()
         log.info("ready", extra={"fields": {"role": "work"}})
         runner.wait()
     finally:
         for applier in appliers:
             applier.stop()
+        if probes:
+            probes.stop()
+        if metrics:
+            metrics.stop()
         watching.shutdown()

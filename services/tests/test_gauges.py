@@ -48,3 +48,20 @@ def test_the_outbox_is_counted_by_destination_while_the_gauges_run_and_never_aft
     }
     gauges.stop()
     assert "zongzhi.outbox.depth" not in meters.collect()
+
+
+def test_a_database_that_keeps_silent_is_waited_for_once_per_collection(service, meters, monkeypatch):
+    asked = []
+
+    def silent(_):
+        asked.append(1)
+        raise TimeoutError
+
+    monkeypatch.setattr(outbox, "waiting", silent)
+    gauges = Gauges(service, meters)
+    gauges.start()
+    found = meters.collect()
+    gauges.stop()
+    assert len(asked) == 1
+    assert not any(name.startswith("zongzhi.outbox") for name in found)
+    assert found["process.memory.usage"]

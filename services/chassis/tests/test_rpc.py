@@ -12,7 +12,7 @@ from grpc_health.v1 import health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha.proto_reflection_descriptor_database import ProtoReflectionDescriptorDatabase
 
 from protos.petition.v1 import petition_pb2 as pb
-from services.chassis import rpc
+from services.chassis import readiness, rpc
 from services.chassis.tests.calling import FakeDatabase, a_server, refused, until
 
 
@@ -81,7 +81,7 @@ def test_reflection_lists_the_services_without_a_token(tmp_path: Path) -> None:
 def test_health_follows_the_services_own_database(
     tmp_path: Path, service: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rpc, "PROBE_EVERY_S", 0.02)
+    monkeypatch.setattr(readiness, "PROBE_EVERY_S", 0.02)
     with a_server(tmp_path) as running:
         assert health_of(running, service) == health_pb2.HealthCheckResponse.SERVING
         running.db.alive = False
@@ -93,8 +93,8 @@ def test_health_follows_the_services_own_database(
 def test_a_database_that_never_answers_makes_the_service_unhealthy_too(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rpc, "PROBE_EVERY_S", 0.02)
-    monkeypatch.setattr(rpc, "PROBE_PATIENCE_S", 0.1)
+    monkeypatch.setattr(readiness, "PROBE_EVERY_S", 0.02)
+    monkeypatch.setattr(readiness, "PROBE_PATIENCE_S", 0.1)
     frozen, thawed = threading.Event(), threading.Event()
 
     def answer() -> Any:
@@ -113,7 +113,7 @@ def test_a_database_that_never_answers_makes_the_service_unhealthy_too(
 def test_a_probe_that_raises_counts_as_no_answer_and_is_asked_again(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rpc, "PROBE_EVERY_S", 0.02)
+    monkeypatch.setattr(readiness, "PROBE_EVERY_S", 0.02)
     broken = threading.Event()
 
     def answer() -> Any:

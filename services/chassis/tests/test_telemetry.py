@@ -18,6 +18,7 @@ from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTrace
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor, SpanExportResult
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 
+from infra.processes import wait_until
 from services.chassis import spans, telemetry
 from services.chassis.telemetry import Batch, Telemetry, configure, current_traceparent, use_traceparent
 
@@ -28,8 +29,8 @@ TRACEPARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 class Collector(ThreadingHTTPServer):
     """Keeps what OTLP/HTTP brings it and answers `status`."""
 
-    def __init__(self, status: int = 200) -> None:
-        super().__init__(("127.0.0.1", 0), _Receive)
+    def __init__(self, status: int = 200, port: int = 0) -> None:
+        super().__init__(("127.0.0.1", port), _Receive)
         self.status = status
         self.bodies: list[tuple[str, bytes]] = []
         self.endpoint = f"http://127.0.0.1:{self.server_port}"
@@ -203,6 +204,43 @@ class TestSending:
         sending.shutdown()
         sending.shutdown()
 
+    @pytest.mark.parametrize("status", [503, 429])
+    def test_what_a_busy_collector_did_not_take_is_sent_again(self, collector: Collector, status: int) -> None:
+        collector.status = status
+        sending = configure("petition", "330102", endpoint=collector.endpoint, version="1")
+        with sending.tracer("petition").start_as_current_span("one"):
+            pass
+        sending.flush()
+        collector.status = 200
+        collector.bodies.clear()
+        assert wait_until(lambda: bool(collector.spans_by_service()), 10)
+        assert collector.spans_by_service() == {"petition 1 330102": ["one"]}
+        assert sending.dropped()["spans"] == 0
+        sending.shutdown()
+
+    def test_a_collector_that_restarts_costs_no_span(self) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as place:
+            port = place.getsockname()[1]
+        sending = configure("petition", "330102", endpoint=f"http://127.0.0.1:{port}", version="1")
+        with sending.tracer("petition").start_as_current_span("while it was away"):
+            pass
+        sending.flush()
+        with Collector(port=port) as server:
+            threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True).start()
+            assert wait_until(lambda: bool(server.spans_by_service()), 10)
+            assert sending.dropped()["spans"] == 0
+            sending.shutdown()
+            server.shutdown()
+
+    def test_one_that_is_away_too_long_costs_what_was_kept(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(telemetry, "KEEP_S", 0.0)
+        sending = configure("petition", "330102", endpoint="http://127.0.0.1:9", version="1")
+        with sending.tracer("petition").start_as_current_span("one"):
+            pass
+        sending.flush()
+        assert sending.dropped()["spans"] == 1
+        sending.shutdown()
+
     def test_what_a_refusing_collector_did_not_take_is_counted_and_told_once(
         self, collector: Collector, caplog: pytest.LogCaptureFixture
     ) -> None:
@@ -214,7 +252,7 @@ class TestSending:
             sending.flush()
         assert sending.meters.collect()["zongzhi.telemetry.dropped"]["signal=spans"] == 3
         assert [record.message for record in caplog.records if "unreachable" in record.message] == [
-            "telemetry: collector unreachable, dropping"
+            "telemetry: collector unreachable"
         ]
         collector.status = 200
         with sending.tracer("petition").start_as_current_span("one"):

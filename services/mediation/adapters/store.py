@@ -249,8 +249,9 @@ class Store:
 
     @property
     def unit(self) -> str:
-        """The unit that runs the mediation centre of this tier: in a town the one that runs both centres."""
-        found = self.directory.unit_for("mediation", self.tier) or self.directory.unit_for("town", self.tier)
+        """The unit that runs the mediation centre of this tier; in a town or a village it runs both centres."""
+        of_kinds = (self.directory.unit_for(kind, self.tier) for kind in ("mediation", "town", "village"))
+        found = next((unit for unit in of_kinds if unit), None)
         if found is None:
             # No refusal: what was asked waits until the directory knows a centre.
             raise LookupError("the directory names no unit that mediates in this tier")
