@@ -1,4 +1,4 @@
-"""The Kubernetes secrets that a chart refers to, made once outside of it: `zongzhi keys secrets … | kubectl create -f -`.
+"""The Kubernetes secrets that a chart refers to, made once outside: `zongzhi keys secrets … | kubectl create -f -`.
 
 Passwords are random and stand nowhere else; `create` refuses to overwrite what is there, so repeating it does no harm.
 

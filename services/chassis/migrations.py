@@ -121,7 +121,7 @@ def wait_for_server(name: str, url: str, timeout_s: float) -> None:
 
 
 def wait(name: str, url: str, timeout_s: float) -> str:
-    """Waits until the database has this release's schema or a newer one; returns its revision. Raises MigrationFailed."""
+    """Waits until the database has this release's schema or a newer one; its revision. Raises MigrationFailed."""
     wanted, until, found = head(name), time.monotonic() + timeout_s, "?"
     while time.monotonic() < until:
         try:
