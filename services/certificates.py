@@ -161,7 +161,7 @@ class KubernetesSecrets:
     def __init__(self, namespace: str, release: str) -> None:
         from kubernetes import client, config
 
-        config.load_incluster_config()
+        config.load_incluster_config()  # type: ignore[no-untyped-call]  # theirs
         self._api = client.CoreV1Api()
         self._client = client
         self._namespace = namespace
@@ -179,7 +179,7 @@ class KubernetesSecrets:
 
     def write(self, name: str, files: Files) -> None:
         """Makes it or puts the new files in its place."""
-        data = {key: base64.b64encode(content).decode() for key, content in files.items()}
+        data: dict[str, bytes | str] = {key: base64.b64encode(content).decode() for key, content in files.items()}
         meta = self._client.V1ObjectMeta(name=name, namespace=self._namespace, labels=self._labels)
         body = self._client.V1Secret(metadata=meta, type="kubernetes.io/tls", data=data)
         try:

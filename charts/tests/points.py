@@ -14,6 +14,7 @@ from charts.tests.renders import NAMESPACE, RELEASE, Pod, Render, name_of, texts
 Check = Callable[[Render], Iterator[str]]
 CHECKS: list[Check] = []
 LONGEST_NAME = 63
+PROBES = ("startupProbe", "readinessProbe", "livenessProbe")
 # Secrets are the operator's, made before; these kinds would carry one in the render.
 PASSWORDS = re.compile(r"(?i)password|passwd|://[^/@\s]+:[^/@\s]+@")
 
@@ -180,12 +181,12 @@ def every_long_running_container_of_ours_has_three_probes(render: Render) -> Ite
         if not pod.is_for_long:
             continue
         for container in pod.spec["containers"]:
-            missing = {"startupProbe", "readinessProbe", "livenessProbe"} - container.keys()
+            missing = set(PROBES) - container.keys()
             if missing and container["name"] != "collector":
                 yield f"{pod} {container['name']} has no {sorted(missing)}"
             if {"readinessProbe", "livenessProbe"} - container.keys():
                 yield f"{pod} {container['name']} has no probes"
-            for probe in ("startupProbe", "readinessProbe", "livenessProbe"):
+            for probe in PROBES:
                 if any(
                     word in ("sh", "bash") for word in (container.get(probe, {}).get("exec") or {}).get("command", [])
                 ):
@@ -198,8 +199,9 @@ def grpc_probes_ask_for_life_and_readiness_apart(render: Render) -> Iterator[str
         for container in pod.spec["containers"]:
             if container["name"] not in ("serve", "work"):
                 continue
-            services = {probe: (container[probe].get("grpc") or {}).get("service")
-                        for probe in ("startupProbe", "readinessProbe", "livenessProbe") if probe in container}  # fmt: skip
+            services = {
+                name: (container[name].get("grpc") or {}).get("service") for name in PROBES if name in container
+            }
             if services != {"startupProbe": "live", "readinessProbe": "ready", "livenessProbe": "live"}:
                 yield f"{pod} asks {services}"
 
@@ -333,9 +335,13 @@ def every_image_has_a_version(render: Render) -> Iterator[str]:
 @point
 def first_nothing_passes_in_either_direction(render: Render) -> Iterator[str]:
     everything = {"app.kubernetes.io/name": "zongzhi", "app.kubernetes.io/instance": RELEASE}
-    denied = [one for one in render.of("NetworkPolicy")
-              if one["spec"]["podSelector"].get("matchLabels") == everything and not one["spec"].get("ingress")
-              and not one["spec"].get("egress") and set(one["spec"]["policyTypes"]) == {"Ingress", "Egress"}]  # fmt: skip
+    specs = [one["spec"] for one in render.of("NetworkPolicy")]
+    denied = [
+        spec
+        for spec in specs
+        if spec["podSelector"].get("matchLabels") == everything and not spec.get("ingress") and not spec.get("egress")
+    ]
+    denied = [spec for spec in denied if set(spec["policyTypes"]) == {"Ingress", "Egress"}]
     if len(denied) != 1:
         yield f"{len(denied)} policies deny everything"
     for pod in render.pods:

@@ -7,7 +7,7 @@ handshake, a client when their `stamp` has changed.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import grpc
 
@@ -52,7 +52,9 @@ def server_credentials(folder: Path) -> grpc.ServerCredentials:
         last = found
         return _configuration(found)
 
-    return grpc.dynamic_ssl_server_credentials(_configuration(last), renewed, require_client_authentication=True)
+    # None means "as before", which the annotations do not know.
+    fetch: Any = renewed
+    return grpc.dynamic_ssl_server_credentials(_configuration(last), fetch, require_client_authentication=True)
 
 
 def channel_credentials(folder: Path) -> grpc.ChannelCredentials:

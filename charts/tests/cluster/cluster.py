@@ -21,11 +21,11 @@ class Cluster:
 
     def __init__(self) -> None:
         config.load_kube_config()
-        self.core = client.CoreV1Api()
-        self.apps = client.AppsV1Api()
-        self.batch = client.BatchV1Api()
-        self.policy = client.PolicyV1Api()
-        self.networking = client.NetworkingV1Api()
+        self.core: Any = client.CoreV1Api()
+        self.apps: Any = client.AppsV1Api()
+        self.batch: Any = client.BatchV1Api()
+        self.policy: Any = client.PolicyV1Api()
+        self.networking: Any = client.NetworkingV1Api()
 
     def load(self, *images: str) -> None:
         """Hands local images to the nodes by the command in IMAGE_LOAD; without one they are there already."""

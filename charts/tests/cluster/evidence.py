@@ -16,7 +16,7 @@ def keep(folder: Path, test: str, failure: str) -> None:
     """Writes all of it; what cannot be had any more is left out."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{test}.txt").write_text(failure)
-    core = client.CoreV1Api()
+    core: Any = client.CoreV1Api()
     with contextlib.suppress(Exception):
         for namespace in core.list_namespace(label_selector="zongzhi-test").items:
             _namespace(core, folder / namespace.metadata.name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -25,7 +26,7 @@ def each_pod(release: Release, end: Callable[[Any], None], how: str) -> None:
         pod = release.one(component)
         began = time.monotonic()
         end(pod)
-        eventually(lambda pod=pod: is_gone(release, pod), f"{pod.metadata.name} {how}", RECOVERY_S)
+        eventually(partial(is_gone, release, pod), f"{pod.metadata.name} {how}", RECOVERY_S)
         eventually(release.whole, f"{release.name} is whole after {component} was {how}", RECOVERY_S)
         took = time.monotonic() - began
         print(f"{release.chart} {component} {how}: whole after {took:.1f} s")
