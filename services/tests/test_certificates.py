@@ -57,7 +57,7 @@ def test_what_has_a_third_of_its_life_left_is_renewed_by_the_same_authority(monk
     kept = Kept()
     renew(kept, "ca", TIER, [PETITION])
     now = clock.now()
-    monkeypatch.setattr(certificates.clock, "now", lambda: now + LIFE * 2 / 3 + timedelta(minutes=1))
+    monkeypatch.setattr("services.certificates.clock.now", lambda: now + LIFE * 2 / 3 + timedelta(minutes=1))
     renew(kept, "ca", TIER, [PETITION])
     assert kept.writes == ["ca", "qu-tls-petition", "qu-tls-petition"]
     certificate(kept, "qu-tls-petition").verify_directly_issued_by(certificate(kept, "ca"))
