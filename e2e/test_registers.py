@@ -9,7 +9,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -166,14 +165,21 @@ class TestImport:
 
     def test_ctrl_c_leaves_the_job_running_and_says_how_to_look(self, district, typed, tmp_path):
         file = tmp_path / "登记.csv"
-        file.write_bytes(text(rows(typed, 1500), new_request_id()))
+        file.write_bytes(text(rows(typed, 3000), new_request_id()))
+        gateway = lead(district)
+
+        def running() -> list[str]:
+            found = gateway.get("/v1/jobs").get("jobs", [])
+            return [job["id"] for job in found if job["state"] == "JOB_STATE_RUNNING" and int(job["rows_accepted"])]
+
         run = run_import(district, file)
-        time.sleep(3)
+        # Rows come in only after the command has heard which job it is.
+        eventually(running, "the first rows are in")
         run.send_signal(signal.SIGINT)
         _, said = run.communicate(timeout=30)
         assert run.returncode == 130, said
         job_id = said.split("--job ")[1].split()[0]
-        assert finished(lead(district), job_id)["rows_accepted"] == 1500
+        assert finished(gateway, job_id)["rows_accepted"] == 3000
 
     def test_who_may_not_bring_registers_in_is_refused(self, district, typed):
         clerk = Gateway(district.gateway)
