@@ -237,6 +237,8 @@ def rollouts_never_take_the_last_replica_away(render: Render) -> Iterator[str]:
             continue
         elif (strategy.get("rollingUpdate") or {}).get("maxUnavailable") != 0:
             yield f"{name_of(one)} loses a replica in every rollout"
+        elif one["spec"].get("minReadySeconds", 0) < 1 and one["metadata"]["name"] != f"{RELEASE}-jaeger":
+            yield f"{name_of(one)} lets the old pod go before everybody knows the new one"
 
 
 def _volumes(one: Any) -> list[Any]:

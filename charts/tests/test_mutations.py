@@ -34,6 +34,7 @@ MUTATIONS = [
     ("_pod.tpl", "checksum/settings: {{ include \"zongzhi.settingsData\" .root | sha256sum }}\n", "a: b\n"),
     ("_workload.tpl", "automountServiceAccountToken: false\n", ""),
     ("_workload.tpl", "      maxUnavailable: 0\n", "      maxUnavailable: 1\n"),
+    ("_workload.tpl", "  minReadySeconds: 3\n", ""),
     ("_workload.tpl", "      {{- include \"zongzhi.spread\" . | nindent 6 }}\n", ""),
     ("_workload.tpl", "          {{- include \"zongzhi.lifecycle\" . | nindent 10 }}\n", ""),
     ("_workload.tpl", "          {{- include \"zongzhi.probes\" . | nindent 10 }}\n", ""),

@@ -30,6 +30,8 @@ spec:
   replicas: {{ .part.replicas }}
   {{- end }}
   revisionHistoryLimit: 3
+  # Endpoints, policies and names reach every node a moment later; until then the old pod stays.
+  minReadySeconds: 3
   strategy:
     type: RollingUpdate
     rollingUpdate:

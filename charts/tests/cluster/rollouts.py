@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
@@ -10,6 +11,8 @@ from charts.tests.cluster.calls import Calls
 from charts.tests.cluster.releases import Release
 
 # A village is one pod: while the next one starts, its clerk tries again.
+# Calls before and after, to compare with.
+BESIDES_S = 4.0
 # Together on two cores a village would wait for the others' programs to load; in life it has a machine of its own.
 GROUPS = (("district", "town"), ("village",))
 PATIENCE_S = {"district": 0.0, "town": 0.0, "village": 30.0}
@@ -24,8 +27,10 @@ def under_calls(
     with ExitStack() as stack:
         for calls in all_calls.values():
             stack.enter_context(calls)
+        time.sleep(BESIDES_S)
         with ThreadPoolExecutor(len(tiers)) as pool:
             list(pool.map(deed, tiers.values()))
+        time.sleep(BESIDES_S)
     for name, calls in all_calls.items():
         print(f"{name}: {calls.account()}")
     return all_calls
