@@ -10,7 +10,6 @@ visible. What is never kept, because an upload broke off or the process was kill
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any, Protocol
@@ -18,6 +17,7 @@ from typing import Any, Protocol
 from sqlalchemy import Table, bindparam, delete, insert, select, update
 
 from services.chassis import clock
+from services.chassis.background import Background
 from services.chassis.database import Database, Tx
 from services.chassis.ids import uuid7
 from services.chassis.refusal import Conflict
@@ -119,27 +119,14 @@ class Blobs:
             tx.conn.execute(delete(self._ledger).where(self._ledger.c.id.in_(names)))
 
 
-class BlobSweeper:
+class BlobSweeper(Background):
     """Sweeps one service's files every hour, on a thread of its own."""
 
     def __init__(self, service: str, blobs: Blobs, interval_s: float = INTERVAL_S) -> None:
+        super().__init__(f"blobs-{service}")
         self._service = service
         self._blobs = blobs
         self._interval_s = interval_s
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Begins, with a first look at once."""
-        self._stopping.clear()
-        self._thread = threading.Thread(target=self._run, name=f"blobs-{self._service}", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Ends after the batch at hand."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join()
 
     def _run(self) -> None:
         while not self._stopping.is_set():

@@ -6,13 +6,13 @@ The inbox may be forgotten sooner than a sender may resend: the cursor still kno
 from __future__ import annotations
 
 import logging
-import threading
 from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Delete, Table, bindparam, delete, select, tuple_
 
 from services.chassis import clock
+from services.chassis.background import Background
 from services.chassis.database import Database
 from services.chassis.service import Service
 from services.chassis.settings import Settings
@@ -58,26 +58,13 @@ def _prune(db: Database, statement: Delete, before: datetime) -> int:
             return total
 
 
-class Retention:
+class Retention(Background):
     """Prunes one service's database every hour, on a thread of its own."""
 
     def __init__(self, service: Service, interval_s: float = INTERVAL_S) -> None:
+        super().__init__(f"retention-{service.name}")
         self._service = service
         self._interval_s = interval_s
-        self._stopping = threading.Event()
-        self._thread: threading.Thread | None = None
-
-    def start(self) -> None:
-        """Begins, with a first look at once."""
-        self._stopping.clear()
-        self._thread = threading.Thread(target=self._run, name=f"retention-{self._service.name}", daemon=True)
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Ends after the batch at hand."""
-        self._stopping.set()
-        if self._thread is not None:
-            self._thread.join()
 
     def _run(self) -> None:
         while not self._stopping.is_set():
